@@ -1,0 +1,21 @@
+# The harness, the deployment and Locust: one small image, nothing in it runs as root.
+FROM python:3.13-slim AS build
+WORKDIR /app
+RUN python -m venv /venv
+COPY requirements.lock ./
+RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY handlers handlers
+COPY harness harness
+RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+
+FROM python:3.13-slim
+RUN useradd --create-home --uid 1000 harness \
+ && install -d -o harness -g harness /app /app/runs /home/harness/.cache
+WORKDIR /app
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+COPY loadtests loadtests
+USER harness
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENTRYPOINT ["harness"]

@@ -1,0 +1,70 @@
+# `make run` and `make test` do all their own set-up: a virtual environment in .venv, from the locks, with hashes.
+PYTHON ?= python3
+ROWS ?= 800000
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help run test test-docker lint check bench setup lock clean
+
+help:
+	@echo "make run      generate, deploy, upload, watch and audit 800,000 rows (ROWS=50000 for fewer, ARGS=... for options)"
+	@echo "make test     run the tests"
+	@echo "make test-docker  the tests of docker compose; need Docker"
+	@echo "make lint     ruff and mypy"
+	@echo "make bench    our cleaner beside other libraries, and the engine's bare rates"
+	@echo "make setup    only install"
+	@echo "make clean    remove what these commands made"
+
+run: $(VENV)/.run
+	$(BIN)/harness run --rows $(ROWS) $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+test-docker: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/docker $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint handlers/template.yaml
+
+check: lint test
+
+bench: $(VENV)/.dev
+	$(BIN)/harness bench clean
+	$(BIN)/harness bench engine
+
+setup: $(VENV)/.run
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is `$(PYTHON) --version 2>&1`; try make PYTHON=python3.12 ..."; exit 5; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "python's venv module does not work; on Debian and Ubuntu: apt install python3-venv"; exit 5; }
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.python requirements.lock pyproject.toml
+	@test -f $(VENV)/.dev || { echo "installing the packages of requirements.lock (about a minute, once)"; \
+	  $(PIP) install --require-hashes -r requirements.lock; }
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.python requirements-dev.lock pyproject.toml
+	@echo "installing the packages of requirements-dev.lock (about a minute, once)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $(VENV)/.run $@
+
+# Needs uv. Versions in the second lock follow the first.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
+lock:
+	$(LOCK) pyproject.toml requirements-build.in -o requirements.lock
+	$(LOCK) --extra dev --extra bench -c requirements.lock pyproject.toml requirements-build.in -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis runs

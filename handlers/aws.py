@@ -1,0 +1,252 @@
+"""Calls to DynamoDB and SQS at a fifth of the usual client CPU.
+
+boto3 spends 2.6 ms (5.4 ms with its defaults) of CPU on one BatchWriteItem of 25 items, mostly on parameter
+validation and serialisation of what is already JSON; at 64,000 calls for 800,000 rows that is minutes of billed
+time. `JsonClient` takes credentials, region and endpoint from a normal boto3 client, signs with botocore, and
+sends bodies over one kept-alive connection.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import ssl
+import time
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from handlers.record_batch import SQS_MESSAGE_LIMIT
+
+_TARGETS = {"dynamodb": ("DynamoDB_20120810", "1.0"), "sqs": ("AmazonSQS", "1.0")}
+
+THROTTLING_CODES = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "Throttling",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "OverLimit",
+    }
+)
+_CONNECT_SECONDS = 5.0
+_READ_SECONDS = 30.0
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 3.0
+SQS_BATCH_ENTRIES = 10
+"""Entries of one SendMessageBatch or ChangeMessageVisibilityBatch (Amazon SQS quotas)."""
+
+
+class AwsError(Exception):
+    """A call was refused, or not answered before its deadline. `status` is 0 when nothing was answered."""
+
+    def __init__(self, operation: str, code: str, message: str, status: int) -> None:
+        super().__init__(f"{operation}: {code}: {message}")
+        self.operation = operation
+        self.code = code
+        self.message = message
+        self.status = status
+
+    @property
+    def throttled(self) -> bool:
+        """Whether capacity was missing."""
+        return self.code in THROTTLING_CODES
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.throttled or self.status == 0 or self.status >= 500
+
+
+class Backoff:
+    """Full-jitter exponential backoff that ends at a deadline (monotonic seconds)."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._ceiling = _FIRST_BACKOFF
+
+    def sleep(self) -> bool:
+        """Sleep before the next try; False, at once, where the deadline leaves no time for one."""
+        pause = random.uniform(0, self._ceiling)
+        self._ceiling = min(_LONGEST_BACKOFF, self._ceiling * 2)
+        if time.monotonic() + pause >= self._deadline:
+            return False
+        time.sleep(pause)
+        return True
+
+
+class JsonClient:
+    """A client of one JSON-protocol service; not safe to share between threads or across a fork.
+
+    `session` (default: boto3's) gives credentials and region, `endpoint_url` (default: the SDK's own choice,
+    environment included) the endpoint.
+    """
+
+    def __init__(self, service: str, session: boto3.Session | None = None, endpoint_url: str | None = None) -> None:
+        session = session or boto3.Session()
+        client = session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+        self._target, version = _TARGETS[service]
+        self._url = client.meta.endpoint_url
+        self._region = client.meta.region_name
+        self._service = service
+        self._content_type = f"application/x-amz-json-{version}"
+        self._credentials = session.get_credentials()
+        self._parts = urlsplit(self._url)
+        self._connection: http.client.HTTPConnection | None = None
+
+    def call(self, operation: str, body: str | bytes, deadline: float | None = None) -> dict[str, Any]:
+        """Send one request whose JSON body is ready and return the decoded answer.
+
+        Connection errors, 5xx and throttling are retried until `deadline` (monotonic seconds; default 30 s from
+        now); raises AwsError after that, or at once for an error that is final.
+        """
+        data = body.encode("utf-8") if isinstance(body, str) else body
+        backoff = Backoff(deadline if deadline is not None else time.monotonic() + _READ_SECONDS)
+        while True:
+            try:
+                return self._attempt(operation, data)
+            except AwsError as error:
+                if not error.retryable or not backoff.sleep():
+                    raise
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _attempt(self, operation: str, data: bytes) -> dict[str, Any]:
+        headers = self._headers(operation, data)
+        fresh = self._connection is None
+        try:
+            status, answer = self._exchange(data, headers)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            if fresh:
+                raise AwsError(operation, "ConnectionError", f"{type(error).__name__}: {error}", 0) from error
+            # The other end may have closed a connection that was kept alive: that costs no retry.
+            try:
+                status, answer = self._exchange(data, headers)
+            except (OSError, http.client.HTTPException) as again:
+                self.close()
+                raise AwsError(operation, "ConnectionError", f"{type(again).__name__}: {again}", 0) from again
+        if status == 200:
+            try:
+                result: dict[str, Any] = json.loads(answer) if answer else {}
+            except ValueError as error:
+                raise AwsError(operation, "Unparsable", str(error), 0) from error
+            return result
+        raise _refusal(operation, status, answer)
+
+    def _headers(self, operation: str, data: bytes) -> dict[str, str]:
+        request = AWSRequest(
+            "POST",
+            self._url,
+            data=data,
+            headers={"Content-Type": self._content_type, "X-Amz-Target": f"{self._target}.{operation}"},
+        )
+        if self._credentials is None:
+            raise AwsError(operation, "NoCredentials", "no AWS credentials were found", 403)
+        # Role credentials rotate: the session's provider refreshes them when they are read.
+        credentials = self._credentials.get_frozen_credentials()
+        SigV4Auth(credentials, self._service, self._region).add_auth(request)
+        return dict(request.headers.items())
+
+    def _exchange(self, data: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        if self._connection is None:
+            self._connection = self._connect()
+        self._connection.request("POST", self._parts.path or "/", data, headers)
+        response = self._connection.getresponse()
+        answer = response.read()
+        return response.status, answer
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        connection: http.client.HTTPConnection
+        if self._parts.scheme == "https":
+            context = ssl.create_default_context()
+            connection = http.client.HTTPSConnection(host, port, timeout=_CONNECT_SECONDS, context=context)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=_CONNECT_SECONDS)
+        connection.connect()
+        connection.sock.settimeout(_READ_SECONDS)
+        return connection
+
+
+@cache
+def client(service: str) -> JsonClient:
+    """Return this execution environment's client of a service; forked children must make their own."""
+    return JsonClient(service)
+
+
+def deadline_of(context: Any, margin: float = 3.0) -> float:
+    """Return the monotonic second by which an invocation must be done, `margin` seconds before its time-out."""
+    remaining: int = context.get_remaining_time_in_millis()
+    return time.monotonic() + remaining / 1000 - margin
+
+
+def send_messages(
+    sqs: JsonClient, queue_url: str, bodies: Sequence[str], deadline: float
+) -> list[tuple[int, AwsError]]:
+    """Send messages in as few SendMessageBatch calls as the limits allow.
+
+    Returns the index and error of every message that was not accepted: an HTTP 200 can hide failed entries,
+    and those that may succeed later are retried until `deadline`. Raises nothing for refused messages.
+    """
+    failed: list[tuple[int, AwsError]] = []
+    for group in _message_groups(bodies):
+        failed += _send_group(sqs, queue_url, group, bodies, deadline)
+    return failed
+
+
+def _message_groups(bodies: Sequence[str]) -> Iterable[list[int]]:
+    group: list[int] = []
+    size = 0
+    for index, body in enumerate(bodies):
+        cost = len(body) if body.isascii() else len(body.encode("utf-8"))
+        if group and (len(group) == SQS_BATCH_ENTRIES or size + cost > SQS_MESSAGE_LIMIT):
+            yield group
+            group, size = [], 0
+        group.append(index)
+        size += cost
+    if group:
+        yield group
+
+
+def _send_group(
+    sqs: JsonClient, queue_url: str, group: list[int], bodies: Sequence[str], deadline: float
+) -> list[tuple[int, AwsError]]:
+    backoff = Backoff(deadline)
+    final: list[tuple[int, AwsError]] = []
+    while True:
+        entries = [{"Id": str(i), "MessageBody": bodies[i]} for i in group]
+        request = json.dumps({"QueueUrl": queue_url, "Entries": entries}, ensure_ascii=False)
+        try:
+            answer = sqs.call("SendMessageBatch", request, deadline)
+        except AwsError as error:
+            return final + [(i, error) for i in group]
+        again: list[tuple[int, AwsError]] = []
+        for entry in answer.get("Failed") or []:
+            status = 400 if entry.get("SenderFault") else 500
+            refused = AwsError("SendMessageBatch", str(entry.get("Code")), str(entry.get("Message") or ""), status)
+            (again if refused.retryable else final).append((int(entry["Id"]), refused))
+        if not again:
+            return final
+        if not backoff.sleep():
+            return final + again
+        group = [i for i, _ in again]
+
+
+def _refusal(operation: str, status: int, answer: bytes) -> AwsError:
+    try:
+        details = json.loads(answer)
+    except ValueError:
+        return AwsError(operation, "Unparsable", answer[:200].decode("utf-8", "replace"), status)
+    code = str(details.get("__type") or details.get("code") or "Unknown").rsplit("#", maxsplit=1)[-1]
+    return AwsError(operation, code, str(details.get("message") or details.get("Message") or ""), status)

@@ -1,0 +1,183 @@
+"""Record batches: how rows travel between the stages, and how every row is named.
+
+A record batch is the body of one SQS message: the object the rows come from, the column names once, and the rows
+as arrays that begin with their row number. The format is versioned JSON, documented in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from json.encoder import encode_basestring as quote
+from typing import Any
+
+VERSION = 1
+
+SQS_MESSAGE_LIMIT = 1024 * 1024
+"""Bytes of one message and of one SendMessageBatch (Amazon SQS quotas, since August 2025)."""
+
+ROW_LIMIT = SQS_MESSAGE_LIMIT - 16 * 1024
+"""Bytes one row may take in a message; the rest is for the batch's own fields and 300 column names."""
+
+KEY = "record_id"
+STATUS = "_status"
+INSERTED_AT = "_inserted_at"
+PROCESSED_AT = "_processed_at"
+AMOUNT_MINOR = "_amount_minor"
+AMOUNT_BASE = "_amount_base"
+RISK_BAND = "_risk_band"
+INSERTED = "inserted"
+PROCESSED = "processed"
+
+NUMBER_ATTRIBUTES = frozenset({AMOUNT_MINOR, AMOUNT_BASE})
+"""Item attributes of type N; every other one is a string. CSV columns never begin with an underscore."""
+
+Row = list[Any]
+"""[row number, cell, cell, ...] with one cell per column."""
+
+
+class RecordBatchError(ValueError):
+    """A message body is not a record batch of a version known here."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One version of one S3 object. `version` is its VersionId, or its ETag in an unversioned bucket."""
+
+    bucket: str
+    key: str
+    version: str
+
+    @property
+    def source_id(self) -> str:
+        """Return the 16 hex digits that name this source in every record id: the same for every retry."""
+        return blake2b(f"{self.bucket}/{self.key}/{self.version}".encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True)
+class RowError:
+    """Why rows are in a message of their own: the stage that refused them, its reason, and details."""
+
+    stage: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class RecordBatch:
+    """Rows of one source. `source` is None after the stream, where only `source_id` is known."""
+
+    source_id: str
+    columns: tuple[str, ...]
+    rows: list[Row]
+    source: Source | None = None
+    error: RowError | None = None
+
+
+def record_id(source_id: str, row: int) -> str:
+    """Return a row's identity; `row` counts the data records of the object from 1."""
+    return f"{source_id}#{row}"
+
+
+def parse_record_id(identity: str) -> tuple[str, int]:
+    """Return source id and row number; raises RecordBatchError for anything else."""
+    source_id, _, row = identity.partition("#")
+    if not source_id or not (row.isascii() and row.isdigit()):
+        raise RecordBatchError(f"record id {identity[:80]!r} is not <source id>#<row number>")
+    return source_id, int(row)
+
+
+def encode_row(row: int, cells: Iterable[str]) -> str:
+    """Return one row as JSON text."""
+    return f"[{row},{','.join(map(quote, cells))}]"
+
+
+def encode_head(
+    source_id: str, columns: Sequence[str], source: Source | None = None, error: RowError | None = None
+) -> str:
+    """Return a batch's JSON text up to its first row; `close` ends it."""
+    head: dict[str, Any] = {"v": VERSION, "source": {"id": source_id}, "columns": list(columns)}
+    if source is not None:
+        head["source"] |= {"bucket": source.bucket, "key": source.key, "version": source.version}
+    if error is not None:
+        head["error"] = {"stage": error.stage, "reason": error.reason, "detail": error.detail}
+    return json.dumps(head, ensure_ascii=False, separators=(",", ":"))[:-1] + ',"rows":['
+
+
+def close(head: str, rows: Iterable[str]) -> str:
+    """Return the whole message body from `encode_head`'s text and rows encoded by `encode_row`."""
+    return f"{head}{','.join(rows)}]}}"
+
+
+def encode(batch: RecordBatch) -> str:
+    """Return a batch as a message body."""
+    head = encode_head(batch.source_id, batch.columns, batch.source, batch.error)
+    return close(head, [encode_row(row[0], row[1:]) for row in batch.rows])
+
+
+def decode(body: str) -> RecordBatch:
+    """Return the batch in a message body; raises RecordBatchError for anything malformed."""
+    try:
+        data = json.loads(body)
+        version = data["v"]
+        if version != VERSION:
+            raise RecordBatchError(f"record batch version {version!r} is not {VERSION}")
+        source = data["source"]
+        columns = tuple(data["columns"])
+        rows: list[Row] = data["rows"]
+        if type(source["id"]) is not str or type(data["columns"]) is not list or type(rows) is not list:
+            raise RecordBatchError("source id, columns or rows have the wrong type")
+        width = len(columns) + 1
+        for row in rows:
+            if len(row) != width or type(row[0]) is not int:
+                raise RecordBatchError(f"a row has {len(row)} fields, {width} are needed")
+            if not _all_strings(row[1:]):
+                raise RecordBatchError("a cell is not a string")
+        known = None
+        if "bucket" in source:
+            known = Source(source["bucket"], source["key"], source["version"])
+        error = RowError(**data["error"]) if "error" in data else None
+        return RecordBatch(source["id"], columns, rows, known, error)
+    except RecordBatchError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise RecordBatchError(f"not a record batch: {type(problem).__name__}: {problem}") from problem
+
+
+def _all_strings(cells: list[Any]) -> bool:
+    try:
+        "".join(cells)
+    except TypeError:
+        return False
+    return True
+
+
+def pack(rows: Iterable[str], head_bytes: int, max_rows: int, max_bytes: int) -> Iterator[list[str]]:
+    """Group encoded rows into messages of at most `max_rows` rows and `max_bytes` UTF-8 bytes.
+
+    A row that is larger on its own gets a message of its own. `head_bytes` is the size of the batch's head.
+    """
+    group: list[str] = []
+    # The batch's end takes two bytes, and there is one comma fewer than rows.
+    empty = head_bytes + 1
+    size = empty
+    for row in rows:
+        # A character takes at most four bytes: their exact number matters only near the limit.
+        cost = 1 + len(row)
+        if size + 4 * cost > max_bytes:
+            size = empty + sum(1 + len(r.encode("utf-8")) for r in group)
+            cost = 1 + len(row.encode("utf-8"))
+            if group and size + cost > max_bytes:
+                yield group
+                group, size = [], empty
+        else:
+            cost *= 4
+        if len(group) >= max_rows:
+            yield group
+            group, size = [], empty
+        group.append(row)
+        size += cost
+    if group:
+        yield group

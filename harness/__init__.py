@@ -1,0 +1,1 @@
+"""The harness: generates, deploys, uploads, watches and audits; see `harness --help`."""

@@ -1,0 +1,225 @@
+"""What was found of a row, what was expected of it, and the verdict. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.corpus import ExpectedRow, Outcome
+
+MAX_FINDINGS = 20
+"""Offending rows that are named; all of them are counted."""
+
+DLQ_OUTCOMES: Mapping[Outcome, str] = {
+    Outcome.INSERT_DLQ: "insert",
+    Outcome.PROCESS_DLQ: "process",
+    Outcome.UPDATE_DLQ: "update",
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of the records table: its columns, and the pipeline's own attributes."""
+
+    cells: Mapping[str, str]
+    own: Mapping[str, str]
+
+    @property
+    def processed(self) -> bool:
+        """Whether the update reached it."""
+        return self.own.get("_status") == "processed"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row that is not as it should be; `problem` is a word, `detail` what was expected and found."""
+
+    row: int
+    problem: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where rows of one source were found outside the table.
+
+    `quarantined` maps row to reasons, `dlqs` stage to row to reasons; one entry per copy. `whole_object` names
+    the stage whose dead letter, or "quarantine", speaks for every row that is nowhere else.
+    """
+
+    quarantined: Mapping[int, list[str]]
+    dlqs: Mapping[str, Mapping[int, list[str]]]
+    whole_object: str = ""
+
+
+@dataclass
+class AuditReport:
+    """The verdict over a run. `conserved`: every row is in exactly one place, and unharmed. `as_expected`: every
+    row is where the manifest says, for the reason it says (always so without a manifest)."""
+
+    rows: int = 0
+    updated: int = 0
+    quarantined: Counter[str] = field(default_factory=Counter)
+    dead_letters: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    problems: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    duplicate_letters: int = 0
+    items_in_table: int = 0
+    items_accounted: int = 0
+    with_manifest: bool = False
+    seconds: float = 0.0
+
+    _UNEXPECTED = frozenset({"unexpected place", "unexpected reason"})
+
+    @property
+    def conserved(self) -> bool:
+        """Whether no row is lost, in two places, or harmed, and the table holds nothing else."""
+        accounted = self.updated + sum(self.quarantined.values()) + self.dead_lettered
+        return not (self.problems.keys() - self._UNEXPECTED) and accounted == self.rows
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether every row is where and why the manifest says."""
+        return not (self.problems.keys() & self._UNEXPECTED)
+
+    @property
+    def dead_lettered(self) -> int:
+        """Rows in dead-letter queues."""
+        return sum(sum(reasons.values()) for reasons in self.dead_letters.values())
+
+    def add(self, row: int, problem: str, detail: str) -> None:
+        """Note one row that is not as it should be."""
+        self.problems[problem] += 1
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(Finding(row, problem, detail))
+
+    def sentence(self) -> str:
+        """Return the verdict in one line."""
+        verdict = "conserved" if self.conserved else "NOT CONSERVED"
+        text = (
+            f"{verdict}: {self.rows:,} in = {self.updated:,} updated + "
+            f"{sum(self.quarantined.values()):,} quarantined + {self.dead_lettered:,} in DLQs"
+        )
+        if self.conserved and not self.as_expected:
+            text += ", but not all where the manifest expects them"
+        return text
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "conserved": self.conserved,
+            "as_expected": self.as_expected,
+            "with_manifest": self.with_manifest,
+            "rows": self.rows,
+            "updated": self.updated,
+            "quarantined": dict(self.quarantined),
+            "dead_letters": {stage: dict(reasons) for stage, reasons in self.dead_letters.items()},
+            "problems": dict(self.problems),
+            "findings": [vars(f) for f in self.findings],
+            "duplicate_letters": self.duplicate_letters,
+            "items_in_table": self.items_in_table,
+            "items_accounted": self.items_accounted,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def judge(
+    report: AuditReport,
+    row: int,
+    item: Item | None,
+    places: Places,
+    expected: ExpectedRow | None,
+    processed: Mapping[str, str] | None,
+) -> None:
+    """Enter one row into the report.
+
+    `expected` is None without a manifest; then any single place will do and values are not compared.
+    `processed` are the attributes the business rule must have added to an updated item.
+    """
+    report.rows += 1
+    report.items_accounted += item is not None
+    found: list[tuple[str, str]] = []
+    if item is not None and item.processed:
+        found.append(("updated", ""))
+    if row in places.quarantined:
+        reasons = places.quarantined[row]
+        found.append(("quarantined", reasons[0]))
+        report.duplicate_letters += len(reasons) - 1
+    for stage, rows in places.dlqs.items():
+        if row in rows:
+            found.append((f"{stage} DLQ", rows[row][0]))
+            report.duplicate_letters += len(rows[row]) - 1
+    if not found and item is None and places.whole_object:
+        found.append((places.whole_object, "whole object"))
+    if not found:
+        state = "inserted but never updated" if item is not None else "in no place"
+        report.add(row, "lost", state)
+        return
+    if len(found) > 1:
+        report.add(row, "in two places", " and ".join(place for place, _ in found))
+    place, reason = found[0]
+    _count(report, place, reason)
+    if item is not None and place == "quarantined":
+        report.add(row, "in two places", "quarantined, and an item in the table")
+    if expected is None:
+        return
+    wanted = _place_of(expected)
+    if place != wanted:
+        report.add(row, "unexpected place", f"expected {wanted}, found {place} ({reason})")
+    elif expected.reason and reason != expected.reason:
+        report.add(row, "unexpected reason", f"{place}: expected {expected.reason}, found {reason}")
+    if item is not None and expected.cells is not None:
+        _compare(report, row, item, expected.cells, processed if item.processed else None)
+
+
+def _count(report: AuditReport, place: str, reason: str) -> None:
+    if place == "updated":
+        report.updated += 1
+    elif place == "quarantined":
+        report.quarantined[reason] += 1
+    else:
+        report.dead_letters[place.removesuffix(" DLQ")][reason] += 1
+
+
+def _place_of(expected: ExpectedRow) -> str:
+    if expected.outcome in DLQ_OUTCOMES:
+        return f"{DLQ_OUTCOMES[expected.outcome]} DLQ"
+    return expected.outcome.value
+
+
+def _compare(
+    report: AuditReport,
+    row: int,
+    item: Item,
+    cells: tuple[str, ...],
+    processed: Mapping[str, str] | None,
+) -> None:
+    found = tuple(item.cells.values())
+    if found != cells:
+        names = list(item.cells)
+        for name, got, want in zip(names, found, cells, strict=False):
+            if got != want:
+                report.add(row, "wrong value", f"{name}: expected {_short(want)}, found {_short(got)}")
+                return
+        report.add(row, "wrong value", f"expected {len(cells)} columns, found {len(found)}")
+        return
+    for name, want in (processed or {}).items():
+        got = item.own.get(name, "")
+        if got != want and not _same_number(got, want):
+            report.add(row, "wrong value", f"{name}: expected {_short(want)}, found {_short(got)}")
+            return
+
+
+def _same_number(a: str, b: str) -> bool:
+    # DynamoDB returns numbers in a canonical form: "12.50" comes back as "12.5".
+    try:
+        return float(a) == float(b)
+    except ValueError:
+        return False
+
+
+def _short(text: str) -> str:
+    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    return ascii(shown)

@@ -1,0 +1,1 @@
+"""Engines: what runs the pipeline. Everything above this package knows only `harness.engines.base`."""

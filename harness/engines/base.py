@@ -1,0 +1,96 @@
+"""What the harness needs of an engine, and what a deployment looks like from above.
+
+Nothing above this layer may assume which engine runs: it has boto3 clients, the stack's outputs, and the
+telemetry that the functions write to CloudWatch Logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.errors import EngineError
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where an engine answers. `services` overrides `default` per service name (boto3's names)."""
+
+    default: str
+    region: str = "us-east-1"
+    services: Mapping[str, str] = field(default_factory=dict)
+
+    def url(self, service: str) -> str:
+        """Return the endpoint URL of a boto3 service name such as `dynamodbstreams`."""
+        return self.services.get(service, self.default)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployed stack: its name, its outputs by key, and the log group of each function by short name."""
+
+    stack_name: str
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+
+    def output(self, key: str) -> str:
+        """Return one stack output; raises EngineError naming the key where the template lacks it."""
+        try:
+            return self.outputs[key]
+        except KeyError:
+            raise EngineError(
+                f"stack {self.stack_name} has no output {key!r}",
+                hint=f"it has: {', '.join(sorted(self.outputs))}",
+            ) from None
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """What an engine says of itself for `result.json`: versions, limits in force, per-function figures."""
+
+    name: str
+    versions: Mapping[str, str]
+    limits: Mapping[str, str]
+    functions: Mapping[str, Mapping[str, Any]]
+
+
+class Engine(Protocol):
+    """An engine's life: start, deploy, give clients, report, stop. Also a context manager."""
+
+    name: str
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where it answers; valid after `start`."""
+
+    def start(self) -> None:
+        """Start the engine and return when it is ready; raises EngineError when it does not come up."""
+
+    def deploy(
+        self, template: Path, parameters: Mapping[str, str], *, stack_name: str, code: Path | None = None
+    ) -> Deployment:
+        """Deploy a template with the function code in folder `code` (default: the pipeline's handlers)."""
+
+    def remove(self, stack_name: str) -> None:
+        """Remove a deployed stack with its data."""
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client for this engine. Clients are cached; boto3 clients are thread-safe."""
+
+    def session(self) -> Any:
+        """Return a boto3 session with this engine's credentials and region."""
+
+    def check(self) -> None:
+        """Raise EngineError when a process of the engine has died; cheap, called every tick of a run."""
+
+    def report(self) -> EngineReport:
+        """Return what the engine knows of itself and of its functions so far."""
+
+    def stop(self) -> None:
+        """Stop everything the engine started; safe to call twice and after a failed start."""
+
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(self, *exc: object) -> None: ...

@@ -1,0 +1,51 @@
+"""boto3 clients for an emulator's endpoints, made once each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from harness.engines.base import Endpoints
+
+
+class Clients:
+    """Cached boto3 clients; `endpoints` is asked when a client is made, so that it may be unknown before."""
+
+    def __init__(self, endpoints: Callable[[], Endpoints]) -> None:
+        self._endpoints = endpoints
+        self._clients: dict[str, Any] = {}
+
+    def get(self, service: str) -> Any:
+        """Return the client of `service` (boto3's name)."""
+        if service not in self._clients:
+            self._clients[service] = self.session().client(
+                service,
+                endpoint_url=self._endpoints().url(service),
+                config=Config(
+                    retries={"mode": "standard", "total_max_attempts": 4},
+                    read_timeout=120,
+                    max_pool_connections=20,
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                    parameter_validation=False,
+                    s3={"addressing_style": "path", "payload_signing_enabled": False},
+                ),
+            )
+        return self._clients[service]
+
+    def session(self) -> Any:
+        """Return a boto3 session with the region and the credentials that emulators take."""
+        return boto3.Session(
+            region_name=self._endpoints().region,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106  emulators take any
+        )
+
+    def close(self) -> None:
+        """Close all connections; the clients are made anew when asked for again."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()

@@ -1,0 +1,241 @@
+"""The embedded engine: MiniStack for the data, our Lambda service for the functions, no Docker."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from harness.engines import packaging, stacks
+from harness.engines.base import Deployment, Endpoints, EngineReport
+from harness.engines.clients import Clients
+from harness.engines.embedded import processes
+from harness.engines.embedded.intrinsics import load_template
+from harness.engines.embedded.lambda_stack import build_stack
+from harness.engines.embedded.template_split import NOTIFICATION_QUEUE, Context, Split, resolver, split
+from harness.errors import EngineError, TemplateError
+from harness.lambda_service.model import ServiceSettings
+
+REGION = "us-east-1"
+ACCOUNT_ID = "000000000000"
+"""MiniStack's default account."""
+
+
+class EmbeddedEngine:
+    """An engine in processes of this machine; see `harness.engines.base.Engine` for its methods.
+
+    `work_dir` (default: a temporary folder) holds logs, function code and environments, and is removed by
+    `stop`. `endpoints` overrides services, so that for instance DynamoDB may live elsewhere. `stock` runs
+    MiniStack without our replacements of its hot spots.
+    """
+
+    name = "embedded"
+
+    def __init__(
+        self,
+        work_dir: Path | None = None,
+        profile: str = "local",
+        *,
+        account_concurrency: int = 1000,
+        async_retry_delays: tuple[float, ...] | None = None,
+        service_endpoints: Mapping[str, str] | None = None,
+        stock: bool = False,
+    ) -> None:
+        self._given_dir = work_dir
+        self._profile = profile
+        self._account_concurrency = account_concurrency
+        self._async_retry_delays = async_retry_delays
+        self._service_endpoints = dict(service_endpoints or {})
+        self._stock = stock
+        self._token = secrets.token_urlsafe(24)
+        self._work_dir: Path | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._children: list[processes.Child] = []
+        self._data_url = ""
+        self._lambda_url = ""
+        self._clients = Clients(lambda: self.endpoints)
+        self._stacks: list[str] = []
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the engine answers; the lambda endpoint is our service's."""
+        if not self._data_url:
+            raise EngineError("the embedded engine is not started")
+        services = {**self._service_endpoints, "lambda": self._lambda_url}
+        return Endpoints(self._data_url, REGION, services)
+
+    @property
+    def work_dir(self) -> Path:
+        """The folder of logs and environments; valid while started."""
+        if self._work_dir is None:
+            raise EngineError("the embedded engine is not started")
+        return self._work_dir
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of the engine's own processes by name (functions not included)."""
+        return {child.name: child.process.pid for child in self._children}
+
+    def start(self) -> None:
+        """Start the data services and the Lambda service; raises EngineError."""
+        if self._given_dir is not None:
+            self._given_dir.mkdir(parents=True, exist_ok=True)
+        work_dir = Path(tempfile.mkdtemp(prefix="harness-", dir=self._given_dir))
+        self._work_dir = work_dir
+        (work_dir / "pids").mkdir()
+        self._guard = processes.start_guard(work_dir)
+        try:
+            data, self._data_url = processes.start_data_services(work_dir, stock=self._stock)
+            self._children.append(data)
+            runtime = packaging.link_runtime(work_dir / "runtime")
+            settings = ServiceSettings(
+                endpoints={"default": self._data_url, **self._service_endpoints},
+                region=REGION,
+                account_id=ACCOUNT_ID,
+                runtime_dir=str(runtime),
+                work_dir=str(work_dir),
+                token=self._token,
+                profile=self._profile,
+                account_concurrency=self._account_concurrency,
+                async_retry_delays=self._async_retry_delays,
+            )
+            service, self._lambda_url = processes.start_lambda_service(work_dir, settings)
+            self._children.append(service)
+        except BaseException:
+            self.stop()
+            raise
+
+    def deploy(
+        self, template: Path, parameters: Mapping[str, str], *, stack_name: str, code: Path | None = None
+    ) -> Deployment:
+        """Deploy a template: data resources first, then functions and mappings.
+
+        Raises TemplateError for what the template or its parameters get wrong, EngineError for refusals.
+        """
+        body = load_template(template.read_text())
+        given = dict(parameters)
+        if set(stacks.CODE_PARAMETERS) <= set(body.get("Parameters", {})):
+            package = stacks.build_package(code, self.work_dir / f"{stack_name}.zip")
+            given |= stacks.upload_package(self._clients, package, f"{stack_name}-code".lower())
+            package.unlink()
+        context = Context(stack_name, REGION, ACCOUNT_ID)
+        halves = split(body, given, context)
+        outputs = self._deploy_data(halves, stack_name)
+        resolve = resolver(body, halves, outputs, context)
+        url = ""
+        if halves.notifications:
+            url = str(self.client("sqs").get_queue_url(QueueName=self._physical_id(stack_name))["QueueUrl"])
+        stack = build_stack(
+            halves,
+            resolve,
+            context,
+            fetch_code=lambda logical_id, spec: self._fetch_code(stack_name, logical_id, spec),
+            queue_url=self._queue_url,
+            notification_queue_url=url,
+        )
+        processes.control(self._lambda_url, self._token, "PUT", f"stacks/{stack_name}", stack.to_json())
+        self._stacks.append(stack_name)
+        visible = {k: v for k, v in outputs.items() if k not in halves.outputs}
+        for key, output in halves.own_outputs.items():
+            visible[key] = str(resolve.resolve(output["Value"]))
+        return Deployment(stack_name, visible, halves.parameters)
+
+    def remove(self, stack_name: str) -> None:
+        """Remove a stack's functions, mappings and data."""
+        processes.control(self._lambda_url, self._token, "DELETE", f"stacks/{stack_name}")
+        self.client("cloudformation").delete_stack(StackName=stack_name)
+        if stack_name in self._stacks:
+            self._stacks.remove(stack_name)
+
+    def client(self, service: str) -> Any:
+        """Return a cached boto3 client for the engine's endpoint of `service`."""
+        return self._clients.get(service)
+
+    def session(self) -> Any:
+        """Return a boto3 session with the credentials that emulators take."""
+        return self._clients.session()
+
+    def check(self) -> None:
+        """Raise EngineError when a process of the engine has died."""
+        for child in self._children:
+            child.check()
+
+    def report(self) -> EngineReport:
+        """Return versions, limits in force and the figures of every function."""
+        answer = processes.control(self._lambda_url, self._token, "GET", "report")
+        limits = {**answer["limits"], "concurrency profile": answer["profile"]}
+        versions = {name: version(name) for name in ("ministack", "awslambdaric", "boto3", "uvicorn", "uvloop")}
+        versions["python"] = sys.version.split()[0]
+        service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
+        return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service})
+
+    def stop(self) -> None:
+        """Stop every process and remove the work folder; safe to call twice."""
+        for child in reversed(self._children):
+            child.stop()
+        self._children.clear()
+        self._clients.close()
+        if self._guard is not None and self._guard.stdin is not None:
+            # With its pipe closed the guard removes what is left, the work folder included.
+            self._guard.stdin.close()
+            self._guard.wait()
+        if self._work_dir is not None:
+            shutil.rmtree(self._work_dir, ignore_errors=True)
+        self._guard, self._work_dir = None, None
+        self._data_url = self._lambda_url = ""
+
+    def __enter__(self) -> EmbeddedEngine:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def _deploy_data(self, halves: Split, stack_name: str) -> dict[str, str]:
+        if halves.notifications:
+            queue = halves.data["Resources"][NOTIFICATION_QUEUE]
+            queue["Properties"]["QueueName"] = self._physical_id(stack_name)
+        declared = halves.data.get("Parameters", {})
+        parameters = {k: v for k, v in halves.parameters.items() if k in declared}
+        return stacks.create_stack(self._clients, stack_name, json.dumps(halves.data), parameters)
+
+    def _physical_id(self, stack_name: str) -> str:
+        return f"{stack_name}-s3-events"
+
+    def _queue_url(self, arn: str) -> str:
+        return str(self.client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"])
+
+    def _fetch_code(self, stack_name: str, logical_id: str, spec: Mapping[str, Any]) -> Path:
+        """Unpack a function's deployment package from S3, or its inline source, into a folder."""
+        if "ZipFile" in spec:
+            folder = self.work_dir / "code" / f"{stack_name}-{logical_id}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "index.py").write_text(spec["ZipFile"])
+            return folder
+        if "S3Bucket" not in spec or "S3Key" not in spec:
+            raise TemplateError(f"{logical_id}: Code needs S3Bucket and S3Key, or ZipFile")
+        folder = self.work_dir / "code" / f"{stack_name}-{_slug(spec['S3Bucket'], spec['S3Key'])}"
+        if not folder.exists():
+            package = self.work_dir / f"{uuid.uuid4().hex}.zip"
+            body = self.client("s3").get_object(Bucket=spec["S3Bucket"], Key=spec["S3Key"])["Body"]
+            package.write_bytes(body.read())
+            try:
+                packaging.unpack(package, folder)
+            except zipfile.BadZipFile as error:
+                raise TemplateError(f"s3://{spec['S3Bucket']}/{spec['S3Key']} is not a zip file") from error
+            finally:
+                package.unlink()
+        return folder
+
+
+def _slug(*parts: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in "-".join(parts))

@@ -1,0 +1,199 @@
+"""CloudFormation intrinsic functions, as far as Lambda resources use them."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from harness.errors import TemplateError
+
+_SUB_VARIABLE = re.compile(r"\$\{([^!][^}]*)\}")
+_SHORT_FORMS = (
+    "Ref",
+    "Condition",
+    "GetAtt",
+    "Sub",
+    "Join",
+    "If",
+    "Equals",
+    "Not",
+    "And",
+    "Or",
+    "Select",
+    "Split",
+    "FindInMap",
+    "Base64",
+    "ImportValue",
+    "GetAZs",
+    "Cidr",
+)
+
+NO_VALUE = object()
+"""What AWS::NoValue resolves to: the property is left out."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation YAML: short forms such as !Ref become their long form."""
+
+
+def _short_form(tag: str) -> Callable[[_Loader, yaml.Node], Any]:
+    def construct(loader: _Loader, node: yaml.Node) -> Any:
+        value: Any
+        if isinstance(node, yaml.ScalarNode):
+            value = loader.construct_scalar(node)
+            if tag == "GetAtt":
+                value = str(value).split(".", 1)
+        elif isinstance(node, yaml.SequenceNode):
+            value = loader.construct_sequence(node, deep=True)
+        elif isinstance(node, yaml.MappingNode):
+            value = loader.construct_mapping(node, deep=True)
+        else:
+            raise TemplateError(f"!{tag} holds a YAML node of an unknown kind")
+        return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
+
+    return construct
+
+
+for _tag in _SHORT_FORMS:
+    _Loader.add_constructor(f"!{_tag}", _short_form(_tag))
+
+
+def load_template(text: str) -> dict[str, Any]:
+    """Return a template as plain data, intrinsics in their long form; raises TemplateError."""
+    try:
+        template = yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader with CloudFormation's tags
+    except yaml.YAMLError as error:
+        raise TemplateError(f"the template is not YAML: {error}") from error
+    if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
+        raise TemplateError("the template has no Resources")
+    return template
+
+
+class Resolver:
+    """Resolves intrinsics. `lookup(name, attribute)` gives what Ref (attribute None) and GetAtt mean.
+
+    It may raise KeyError for names it does not know; that becomes a TemplateError naming the reference.
+    """
+
+    def __init__(self, template: Mapping[str, Any], lookup: Callable[[str, str | None], Any]) -> None:
+        self._template = template
+        self._lookup = lookup
+
+    def resolve(self, value: Any) -> Any:
+        """Return `value` with every intrinsic replaced; raises TemplateError for one it does not know."""
+        if isinstance(value, list):
+            return [r for r in map(self.resolve, value) if r is not NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            ((name, argument),) = value.items()
+            if name == "Ref":
+                return self._reference(argument, None)
+            if name.startswith("Fn::"):
+                return self._function(name, argument)
+        resolved = {k: self.resolve(v) for k, v in value.items()}
+        return {k: v for k, v in resolved.items() if v is not NO_VALUE}
+
+    def condition(self, name: str) -> bool:
+        """Return whether a named condition holds."""
+        conditions = self._template.get("Conditions", {})
+        if name not in conditions:
+            raise TemplateError(f"condition {name!r} is not defined")
+        return self._truth(conditions[name])
+
+    def _reference(self, name: str, attribute: str | None) -> Any:
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        try:
+            return self._lookup(name, attribute)
+        except KeyError:
+            wanted = name if attribute is None else f"{name}.{attribute}"
+            raise TemplateError(f"the template refers to {wanted}, which is not known") from None
+
+    def _function(self, name: str, argument: Any) -> Any:
+        if name == "Fn::GetAtt":
+            parts = argument if isinstance(argument, list) else str(argument).split(".", 1)
+            return self._reference(parts[0], parts[1])
+        if name == "Fn::Sub":
+            return self._sub(argument)
+        if name == "Fn::Join":
+            separator, parts = argument
+            return str(separator).join(str(p) for p in self.resolve(parts))
+        if name == "Fn::If":
+            condition, yes, no = argument
+            return self.resolve(yes if self.condition(condition) else no)
+        if name == "Fn::Select":
+            index, items = argument
+            return self.resolve(items)[int(self.resolve(index))]
+        if name == "Fn::Split":
+            separator, text = argument
+            return str(self.resolve(text)).split(separator)
+        if name == "Fn::Base64":
+            return base64.b64encode(str(self.resolve(argument)).encode()).decode()
+        if name == "Fn::FindInMap":
+            mapping, top, second = (self.resolve(a) for a in argument)
+            try:
+                return self._template["Mappings"][mapping][top][second]
+            except KeyError:
+                raise TemplateError(f"Fn::FindInMap {mapping}.{top}.{second} is not in the template") from None
+        if name in ("Fn::Equals", "Fn::Not", "Fn::And", "Fn::Or"):
+            return self._truth({name: argument})
+        raise TemplateError(f"{name} is not supported by the embedded engine")
+
+    def _sub(self, argument: Any) -> str:
+        text, variables = argument if isinstance(argument, list) else (argument, {})
+
+        def replace(match: re.Match[str]) -> str:
+            name = match.group(1).strip()
+            if name in variables:
+                return str(self.resolve(variables[name]))
+            resource, _, attribute = name.partition(".")
+            return str(self._reference(resource, attribute or None))
+
+        return _SUB_VARIABLE.sub(replace, text).replace("${!", "${")
+
+    def _truth(self, expression: Any) -> bool:
+        if isinstance(expression, dict) and len(expression) == 1:
+            ((name, argument),) = expression.items()
+            if name == "Condition":
+                return self.condition(argument)
+            if name == "Fn::Equals":
+                left, right = (self.resolve(a) for a in argument)
+                return str(left) == str(right)
+            if name == "Fn::Not":
+                return not self._truth(argument[0])
+            if name == "Fn::And":
+                return all(self._truth(a) for a in argument)
+            if name == "Fn::Or":
+                return any(self._truth(a) for a in argument)
+        raise TemplateError(f"condition {expression!r} is not supported")
+
+
+def references(value: Any) -> set[tuple[str, str | None]]:
+    """Return every (name, attribute) that `value` refers to by Ref, GetAtt or Sub, pseudo parameters included."""
+    found: set[tuple[str, str | None]] = set()
+    if isinstance(value, list):
+        for item in value:
+            found |= references(item)
+    elif isinstance(value, dict):
+        for name, argument in value.items():
+            if name == "Ref" and len(value) == 1:
+                found.add((argument, None))
+            elif name == "Fn::GetAtt" and len(value) == 1:
+                parts = argument if isinstance(argument, list) else str(argument).split(".", 1)
+                found.add((parts[0], parts[1]))
+            elif name == "Fn::Sub" and len(value) == 1:
+                text, variables = argument if isinstance(argument, list) else (argument, {})
+                found |= references(list(variables.values()))
+                for match in _SUB_VARIABLE.finditer(text):
+                    reference = match.group(1).strip()
+                    if reference not in variables:
+                        resource, _, attribute = reference.partition(".")
+                        found.add((resource, attribute or None))
+            else:
+                found |= references(argument)
+    return found

@@ -1,0 +1,45 @@
+"""The data services' process: MiniStack under uvicorn and uvloop, on a socket that its parent opened.
+
+`python -m harness.engines.embedded.server FD [--stock]`, where FD is a listening loopback socket. With `--stock`
+MiniStack runs as it is, for comparison.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+import uvicorn
+
+from harness.engines.embedded.acceleration import install
+from harness.lambda_service.bootstrap import die_with_parent
+
+GC_THRESHOLDS = (200_000, 50, 1_000)
+"""Collections walk every live item; with Python's defaults millions of items make each one take seconds."""
+
+
+def main() -> None:
+    """Serve until SIGTERM, or until the parent dies."""
+    die_with_parent(os.getppid())
+    descriptor = int(sys.argv[1])
+    if "--stock" not in sys.argv[2:]:
+        install()
+    from ministack.app import app
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    uvicorn.run(
+        app,
+        fd=descriptor,
+        loop="uvloop",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=600,
+    )
+
+
+if __name__ == "__main__":
+    main()

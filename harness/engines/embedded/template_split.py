@@ -1,0 +1,221 @@
+"""Splits one CloudFormation template between the data services and the Lambda service.
+
+The data half keeps every resource that is not `AWS::Lambda::*`, loses the buckets' Lambda notifications, and
+gains two things: an internal queue per template that needs S3 events, and one output per value that the Lambda
+half refers to. CloudFormation itself thus resolves what only it can know (queue URLs, stream ARNs, role ARNs).
+MiniStack never sees a Lambda resource: two consumers on one queue would be a silent lie.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.engines.embedded.intrinsics import Resolver, references
+from harness.errors import TemplateError
+
+NOTIFICATION_QUEUE = "HarnessNotificationQueue"
+"""Logical id of the queue through which S3 events reach the Lambda service."""
+
+_OUTPUT_PREFIX = "HarnessValue"
+_LAMBDA = "AWS::Lambda::"
+_SUPPORTED = {
+    "AWS::Lambda::Function",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::EventInvokeConfig",
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a stack lives; gives the pseudo parameters their values."""
+
+    stack_name: str
+    region: str
+    account_id: str
+
+    def pseudo(self) -> dict[str, str]:
+        """Return the pseudo parameters."""
+        return {
+            "AWS::Region": self.region,
+            "AWS::AccountId": self.account_id,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::StackName": self.stack_name,
+            "AWS::StackId": f"arn:aws:cloudformation:{self.region}:{self.account_id}:stack/{self.stack_name}",
+        }
+
+
+@dataclass(frozen=True)
+class Split:
+    """The two halves. `outputs` maps output keys of the data half to the (name, attribute) they stand for."""
+
+    data: dict[str, Any]
+    lambda_resources: dict[str, dict[str, Any]]
+    notifications: dict[str, list[dict[str, Any]]]
+    outputs: dict[str, tuple[str, str | None]]
+    own_outputs: dict[str, Any]
+    parameters: dict[str, str]
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def split(template: Mapping[str, Any], given: Mapping[str, str], context: Context) -> Split:
+    """Split `template` deployed with parameters `given`; raises TemplateError for what cannot be deployed.
+
+    Resources whose Condition does not hold are dropped from the Lambda half; the data half keeps conditions
+    for CloudFormation to decide.
+    """
+    parameters = _parameters(template, given)
+    resources = template["Resources"]
+    functions = {k: r for k, r in resources.items() if r["Type"].startswith(_LAMBDA)}
+    for logical_id, resource in functions.items():
+        if resource["Type"] not in _SUPPORTED:
+            raise TemplateError(f"resource {logical_id} has type {resource['Type']}, which is not emulated")
+    known = {**context.pseudo(), **parameters}
+    early = Resolver(template, lambda name, attribute: _early(known, name, attribute))
+    functions = {k: r for k, r in functions.items() if "Condition" not in r or early.condition(r["Condition"])}
+    names = {
+        k: _function_name(k, r, early, context) for k, r in functions.items() if r["Type"] == "AWS::Lambda::Function"
+    }
+    data: dict[str, Any] = copy.deepcopy(dict(template))
+    data["Resources"] = {k: r for k, r in data["Resources"].items() if not r["Type"].startswith(_LAMBDA)}
+    notifications = _take_notifications(data["Resources"])
+    own_outputs = {
+        key: data["Outputs"].pop(key)
+        for key, output in list(data.get("Outputs", {}).items())
+        if any(name in resources and name not in data["Resources"] for name, _ in references(output))
+    }
+    _inline_functions(data, names, context)
+    wanted = references([functions, notifications, own_outputs]) | {(k, None) for k in notifications}
+    outputs: dict[str, tuple[str, str | None]] = {}
+    for reference in sorted((r for r in wanted if r[0] in data["Resources"]), key=lambda r: (r[0], r[1] or "")):
+        outputs[f"{_OUTPUT_PREFIX}{len(outputs)}"] = reference
+    data.setdefault("Outputs", {}).update({key: {"Value": _intrinsic(ref)} for key, ref in outputs.items()})
+    return Split(data, functions, notifications, outputs, own_outputs, parameters, names)
+
+
+def function_arn(name: str, context: Context) -> str:
+    """Return a function's ARN."""
+    return f"arn:aws:lambda:{context.region}:{context.account_id}:function:{name}"
+
+
+def resolver(
+    template: Mapping[str, Any], halves: Split, stack_outputs: Mapping[str, str], context: Context
+) -> Resolver:
+    """Return the resolver for the Lambda half, given the outputs of the deployed data half."""
+    values: dict[tuple[str, str | None], Any] = {
+        (name, None): value for name, value in {**context.pseudo(), **halves.parameters}.items()
+    }
+    for key, reference in halves.outputs.items():
+        if key in stack_outputs:
+            values[reference] = stack_outputs[key]
+    for logical_id, name in halves.names.items():
+        values[(logical_id, None)] = name
+        values[(logical_id, "Arn")] = function_arn(name, context)
+    for logical_id in halves.lambda_resources:
+        values.setdefault((logical_id, None), f"{context.stack_name}-{logical_id}")
+    return Resolver(template, lambda name, attribute: values[(name, attribute)])
+
+
+def _parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    declared = template.get("Parameters", {})
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise TemplateError(
+            f"the template has no parameter {', '.join(unknown)}",
+            hint=f"it has: {', '.join(sorted(declared))}",
+        )
+    values = {}
+    for name, spec in declared.items():
+        if name not in given and "Default" not in spec:
+            raise TemplateError(f"parameter {name} has no default and was not given")
+        values[name] = str(given.get(name, spec.get("Default")))
+        allowed = spec.get("AllowedValues")
+        if allowed and values[name] not in [str(a) for a in allowed]:
+            raise TemplateError(f"parameter {name} is {values[name]!r}, allowed are {allowed}")
+        if spec.get("Type") == "Number":
+            _check_number(name, values[name], spec)
+    return values
+
+
+def _check_number(name: str, text: str, spec: Mapping[str, Any]) -> None:
+    try:
+        number = float(text)
+    except ValueError:
+        raise TemplateError(f"parameter {name} is {text!r}, a number is needed") from None
+    low, high = spec.get("MinValue"), spec.get("MaxValue")
+    if (low is not None and number < float(low)) or (high is not None and number > float(high)):
+        raise TemplateError(f"parameter {name} is {text}, allowed are {low} to {high}")
+
+
+def _early(known: Mapping[str, str], name: str, attribute: str | None) -> str:
+    if attribute is not None:
+        raise KeyError(name)
+    return known[name]
+
+
+def _function_name(logical_id: str, resource: Mapping[str, Any], early: Resolver, context: Context) -> str:
+    given = resource.get("Properties", {}).get("FunctionName")
+    if given is not None:
+        return str(early.resolve(given))
+    suffix = hashlib.sha256(f"{context.stack_name}/{logical_id}".encode()).hexdigest()[:12]
+    return f"{context.stack_name}-{logical_id}-{suffix}"[:64]
+
+
+def _take_notifications(resources: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Replace the Lambda notifications of every bucket by one to the internal queue; return what they were."""
+    taken: dict[str, list[dict[str, Any]]] = {}
+    for logical_id, resource in resources.items():
+        if resource["Type"] != "AWS::S3::Bucket":
+            continue
+        configuration = resource.get("Properties", {}).get("NotificationConfiguration", {})
+        lambdas = configuration.pop("LambdaConfigurations", [])
+        if not lambdas:
+            continue
+        taken[logical_id] = lambdas
+        events = sorted({item["Event"] for item in lambdas})
+        queue = {"Fn::GetAtt": [NOTIFICATION_QUEUE, "Arn"]}
+        # Several filters may overlap; the Lambda service applies them, and S3 sends everything of these types.
+        configuration.setdefault("QueueConfigurations", []).extend({"Event": event, "Queue": queue} for event in events)
+        # What the bucket waited for was the permission to call the function.
+        resource.pop("DependsOn", None)
+    if taken:
+        resources[NOTIFICATION_QUEUE] = {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {"VisibilityTimeout": 30, "MessageRetentionPeriod": 86400},
+        }
+    return taken
+
+
+def _inline_functions(data: dict[str, Any], names: Mapping[str, str], context: Context) -> None:
+    """Replace the data half's references to functions by their names and ARNs, which are known beforehand."""
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, list):
+            return [walk(v) for v in value]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            for name, attribute in references(value):
+                if name in names and value in (_intrinsic((name, attribute)), {"Fn::GetAtt": f"{name}.Arn"}):
+                    return function_arn(names[name], context) if attribute else names[name]
+        return {k: walk(v) for k, v in value.items()}
+
+    for resource in data["Resources"].values():
+        if "DependsOn" in resource:
+            depends = resource["DependsOn"]
+            kept = [d for d in ([depends] if isinstance(depends, str) else depends) if d in data["Resources"]]
+            resource["DependsOn"] = kept
+            if not kept:
+                del resource["DependsOn"]
+        if "Properties" in resource:
+            resource["Properties"] = walk(resource["Properties"])
+
+
+def _intrinsic(reference: tuple[str, str | None]) -> dict[str, Any]:
+    name, attribute = reference
+    return {"Ref": name} if attribute is None else {"Fn::GetAtt": [name, attribute]}

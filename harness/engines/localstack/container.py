@@ -1,0 +1,110 @@
+"""A LocalStack container of our own, through the Docker SDK, for when nothing answers on the endpoint."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from harness.errors import EngineError
+
+IMAGE = os.environ.get("LOCALSTACK_IMAGE", "localstack/localstack:4.14.0")
+"""The last image that needs no token (LocalStack's release notes)."""
+
+PORT = 4566
+NAME = "harness-localstack"
+SOCKET = "/var/run/docker.sock"
+
+TUNING = {
+    # Its mappings sleep 1 s after every poll and up to 10 s on an empty queue by default.
+    "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": "0.05",
+    "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "1",
+    # The default DynamoDB provider re-reads items around every write to build stream records.
+    "PROVIDER_OVERRIDE_DYNAMODB": "v2",
+    "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "v2",
+    "DYNAMODB_IN_MEMORY": "1",
+    "DYNAMODB_HEAP_SIZE": "4g",
+    # Slow machines need more than the default 20 s for the first start of a function's container.
+    "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": "120",
+    "LAMBDA_KEEPALIVE_MS": "600000",
+}
+"""Settings of the container, as in docker-compose.yml; not yet compared with others (docs/localstack.md)."""
+
+
+class Container:
+    """A started LocalStack container; `stop` removes it and the function containers it made."""
+
+    def __init__(self, client: Any, container: Any) -> None:
+        self._client = client
+        self._container = container
+
+    @classmethod
+    def start(cls, port: int = PORT) -> Container:
+        """Start LocalStack on 127.0.0.1:`port` and return at once; raises EngineError where Docker cannot."""
+        try:
+            client = docker.from_env()
+            client.ping()
+        except DockerException as error:
+            raise EngineError(
+                f"nothing answers on 127.0.0.1:{port}, and Docker cannot be asked for LocalStack: {error}",
+                hint="start Docker, or `docker compose up -d --wait`; `--engine embedded` needs neither",
+            ) from error
+        environment = dict(TUNING)
+        if token := os.environ.get("LOCALSTACK_AUTH_TOKEN"):
+            environment["LOCALSTACK_AUTH_TOKEN"] = token
+        try:
+            container = client.containers.run(
+                IMAGE,
+                name=NAME,
+                detach=True,
+                auto_remove=False,
+                environment=environment,
+                ports={f"{PORT}/tcp": ("127.0.0.1", port)},
+                volumes={SOCKET: {"bind": SOCKET, "mode": "rw"}},
+            )
+        except ImageNotFound as error:
+            raise EngineError(f"image {IMAGE} is neither here nor can it be pulled: {error}") from error
+        except APIError as error:
+            hint = f"`docker rm -f {NAME}` removes what an earlier run left" if error.status_code == 409 else ""
+            raise EngineError(f"Docker refused to start {IMAGE}: {error.explanation}", hint=hint) from error
+        return cls(client, container)
+
+    def wait(self, healthy: Callable[[], bool], seconds: float) -> None:
+        """Return when `healthy` says so; raises EngineError with the log when it ends or takes too long."""
+        deadline = time.monotonic() + seconds
+        while not healthy():
+            self.check()
+            if time.monotonic() > deadline:
+                raise EngineError(f"LocalStack was not healthy after {seconds:g} s", hint=self.tail())
+            time.sleep(0.5)
+
+    def check(self) -> None:
+        """Raise EngineError when the container has ended."""
+        try:
+            self._container.reload()
+        except NotFound as error:
+            raise EngineError(f"the container {NAME} is gone") from error
+        if self._container.status not in ("created", "running"):
+            code = self._container.attrs["State"].get("ExitCode")
+            raise EngineError(f"the container {NAME} is {self._container.status} (exit code {code})", hint=self.tail())
+
+    def tail(self, lines: int = 15) -> str:
+        """Return the end of its log."""
+        try:
+            return str(self._container.logs(tail=lines).decode("utf-8", "replace"))
+        except APIError as error:
+            return f"(no log: {error})"
+
+    def stop(self) -> None:
+        """Stop and remove it; LocalStack removes its function containers when it is asked to stop."""
+        try:
+            self._container.stop(timeout=30)
+            self._container.remove(v=True, force=True)
+        except NotFound:
+            pass
+        finally:
+            self._client.close()

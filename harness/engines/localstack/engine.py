@@ -1,0 +1,216 @@
+"""The LocalStack engine: attaches to one that answers, or starts its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from harness.engines import stacks
+from harness.engines.base import Deployment, Endpoints, EngineReport
+from harness.engines.clients import Clients
+from harness.engines.localstack.container import PORT, Container
+from harness.errors import EngineError, UsageError
+
+REGION = "us-east-1"
+START_SECONDS = 120.0
+DEPLOY_SECONDS = 300.0
+CONTENT_TAG = "harness:content"
+"""Stack tag with a digest of template, parameters and code: an equal stack is used, not made again."""
+
+CHECK_SECONDS = 5.0
+LIMITS = {
+    "concurrency": "one batch at a time per mapping, whatever the template says: not AWS's",
+    "function memory, CPU, descriptors": "not limited by LocalStack",
+    "no /dev/shm": "not enforced by LocalStack",
+    "timeout": "LocalStack's",
+}
+"""What a reader of a result must know; see docs/localstack.md."""
+
+
+class LocalStackEngine:
+    """See `harness.engines.base.Engine`. `endpoint` defaults to AWS_ENDPOINT_URL, then to 127.0.0.1:4566.
+
+    Where nothing answers on a loopback endpoint, `start` starts LocalStack through Docker, and `stop` removes it;
+    a LocalStack that was there before stays, its stack included.
+    """
+
+    name = "localstack"
+
+    def __init__(self, endpoint: str | None = None) -> None:
+        self._endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL") or f"http://127.0.0.1:{PORT}"
+        if urlsplit(self._endpoint).scheme not in ("http", "https"):
+            raise UsageError(f"AWS_ENDPOINT_URL {self._endpoint!r} is no URL", hint="for example http://127.0.0.1:4566")
+        self._clients = Clients(lambda: self.endpoints)
+        self._container: Container | None = None
+        self._checked = 0.0
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where LocalStack answers: one URL for everything."""
+        return Endpoints(self._endpoint, REGION)
+
+    def start(self) -> None:
+        """Attach to the LocalStack on the endpoint, or start one; raises EngineError."""
+        if self._healthy():
+            return
+        url = urlsplit(self._endpoint)
+        if url.hostname not in ("127.0.0.1", "localhost"):
+            raise EngineError(
+                f"no LocalStack answers on {self._endpoint}",
+                hint="`docker compose up -d --wait` starts one; AWS_ENDPOINT_URL says where it is",
+            )
+        self._container = Container.start(url.port or PORT)
+        try:
+            self._container.wait(self._healthy, START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+
+    def deploy(
+        self, template: Path, parameters: Mapping[str, str], *, stack_name: str, code: Path | None = None
+    ) -> Deployment:
+        """Deploy a template, or use the stack that is there when template, parameters and code are the same.
+
+        A different stack of that name is removed first, with its data. Raises EngineError.
+        """
+        body = template.read_text()
+        with tempfile.TemporaryDirectory() as folder:
+            package = stacks.build_package(code, Path(folder) / "package.zip")
+            digest = _digest(body, parameters, package.read_bytes())
+            there = self._describe(stack_name)
+            tags = {tag["Key"]: tag["Value"] for tag in (there or {}).get("Tags", [])}
+            if there and there["StackStatus"] == "CREATE_COMPLETE" and tags.get(CONTENT_TAG) == digest:
+                return Deployment(stack_name, stacks.outputs_of(there), parameters)
+            if there:
+                self.remove(stack_name)
+            given = dict(parameters)
+            if "CodeBucket" in body:
+                given |= stacks.upload_package(self._clients, package, f"{stack_name}-code".lower())
+        outputs = stacks.create_stack(
+            self._clients,
+            stack_name,
+            body,
+            given,
+            tags={CONTENT_TAG: digest},
+            poll_seconds=0.5,
+            timeout_seconds=DEPLOY_SECONDS,
+        )
+        return Deployment(stack_name, outputs, parameters)
+
+    def deployed(self, stack_name: str) -> Deployment:
+        """Return the stack that is there; raises EngineError where LocalStack or the stack is missing."""
+        if not self._healthy():
+            raise EngineError(
+                f"no LocalStack answers on {self._endpoint}", hint="`docker compose up -d --wait` starts it"
+            )
+        there = self._describe(stack_name)
+        if there is None:
+            raise EngineError(f"stack {stack_name} is not deployed", hint="`harness deploy --engine localstack --once`")
+        parameters = {p["ParameterKey"]: p["ParameterValue"] for p in there.get("Parameters", [])}
+        return Deployment(stack_name, stacks.outputs_of(there), parameters)
+
+    def remove(self, stack_name: str) -> None:
+        """Empty the stack's buckets and remove it with its data; raises EngineError if it does not go."""
+        cloudformation = self.client("cloudformation")
+        for resource in cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]:
+            if resource["ResourceType"] == "AWS::S3::Bucket":
+                self._empty(resource["PhysicalResourceId"])
+        cloudformation.delete_stack(StackName=stack_name)
+        deadline = time.monotonic() + DEPLOY_SECONDS
+        while there := self._describe(stack_name):
+            if there["StackStatus"] == "DELETE_COMPLETE":
+                return
+            if "FAILED" in there["StackStatus"] or time.monotonic() > deadline:
+                raise EngineError(
+                    f"stack {stack_name} does not go: {there['StackStatus']} {there.get('StackStatusReason', '')}",
+                    hint="`docker compose down -v` starts from nothing",
+                )
+            time.sleep(0.5)
+
+    def client(self, service: str) -> Any:
+        """Return a cached boto3 client."""
+        return self._clients.get(service)
+
+    def session(self) -> Any:
+        """Return a boto3 session with the credentials that emulators take."""
+        return self._clients.session()
+
+    def check(self) -> None:
+        """Raise EngineError when LocalStack is gone; asks every few seconds at most."""
+        if time.monotonic() - self._checked < CHECK_SECONDS:
+            return
+        self._checked = time.monotonic()
+        if self._container is not None:
+            self._container.check()
+        elif not self._healthy(timeout=30):
+            raise EngineError(
+                f"LocalStack no longer answers on {self._endpoint}",
+                hint="`docker compose ps` and `docker compose logs localstack` say why",
+            )
+
+    def report(self) -> EngineReport:
+        """Return versions and what LocalStack does and does not enforce; it keeps no figures of functions."""
+        info = self._get("/_localstack/info", timeout=10)
+        versions = {"localstack": str(info.get("version", "unknown")), "boto3": version("boto3")}
+        versions["python"] = sys.version.split()[0]
+        return EngineReport(self.name, versions, LIMITS, {})
+
+    def stop(self) -> None:
+        """Close connections, and remove the container if this engine started it; safe to call twice."""
+        self._clients.close()
+        if self._container is not None:
+            self._container.stop()
+            self._container = None
+
+    def __enter__(self) -> LocalStackEngine:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def _healthy(self, timeout: float = 3) -> bool:
+        try:
+            services = self._get("/_localstack/health", timeout=timeout).get("services", {})
+        except (OSError, ValueError):
+            return False
+        return services.get("lambda") in ("available", "running")
+
+    def _get(self, path: str, timeout: float) -> dict[str, Any]:
+        with urllib.request.urlopen(self._endpoint + path, timeout=timeout) as answer:  # noqa: S310  http(s), see __init__
+            return dict(json.load(answer))
+
+    def _describe(self, stack_name: str) -> dict[str, Any] | None:
+        try:
+            return dict(self.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0])
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+
+    def _empty(self, bucket: str) -> None:
+        s3 = self.client("s3")
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            found = page.get("Versions", []) + page.get("DeleteMarkers", [])
+            if found:
+                objects = [{"Key": o["Key"], "VersionId": o["VersionId"]} for o in found]
+                s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+
+
+def _digest(body: str, parameters: Mapping[str, str], package: bytes) -> str:
+    parts = hashlib.sha256()
+    for part in (body.encode(), json.dumps(dict(parameters), sort_keys=True).encode(), package):
+        parts.update(hashlib.sha256(part).digest())
+    return parts.hexdigest()

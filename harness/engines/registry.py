@@ -1,0 +1,23 @@
+"""Engines by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.engines.base import Engine
+from harness.errors import UsageError
+
+ENGINES = ("embedded", "localstack")
+
+
+def create(name: str, *, work_dir: Path | None = None, profile: str = "local") -> Engine:
+    """Return a new, unstarted engine; raises UsageError naming the engines there are."""
+    if name == "embedded":
+        from harness.engines.embedded import EmbeddedEngine
+
+        return EmbeddedEngine(work_dir, profile)
+    if name == "localstack":
+        from harness.engines.localstack import LocalStackEngine
+
+        return LocalStackEngine()
+    raise UsageError(f"engine {name!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")

@@ -1,0 +1,94 @@
+"""First code in an execution environment's process: take on the limits, then become AWS's runtime client.
+
+Runs under `python -I -S`, so neither the host's environment nor its site-packages are visible; the only import
+paths are the interpreter's standard library, the function's package and the runtime's own packages. Uses the
+standard library alone and must stay importable without the project.
+
+Argument: one JSON object, see `harness.lambda_service.environment`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 1, 2, 4, 0x4000, 0x40000
+CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies; Linux only.
+
+    Exits at once where `parent` (its process id) is gone already, because the signal would never come.
+    """
+    if sys.platform != "linux":
+        return
+    _libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def hide_shared_memory() -> None:
+    """Mount an empty read-only file system over /dev/shm, in a mount namespace of this process's own.
+
+    As on Lambda, POSIX semaphores and shared memory then fail with OSError. Raises OSError where the kernel
+    refuses; needs root, or unprivileged user namespaces.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    flags = CLONE_NEWNS if uid == 0 else CLONE_NEWNS | CLONE_NEWUSER
+    _check(_libc().unshare(flags), "unshare")
+    if uid != 0:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    _check(_libc().mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount --make-rprivate /")
+    _check(
+        _libc().mount(b"tmpfs", b"/dev/shm", b"tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV, b"size=4k"),
+        "mount over /dev/shm",
+    )
+
+
+def apply_limits(options: dict[str, Any]) -> None:
+    """Join the control groups and set the resource limits named in `options`; raises OSError."""
+    for procs in options["cgroup_procs"]:
+        Path(procs).write_text("0")
+    for name, value in options["rlimits"].items():
+        resource.setrlimit(getattr(resource, name), (value, value))
+    if options["hide_shm"]:
+        hide_shared_memory()
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def main() -> None:
+    """Take on the limits, set the import path, and hand over to awslambdaric's loop."""
+    options = json.loads(sys.argv[1])
+    die_with_parent(options["parent"])
+    apply_limits(options)
+    # The folder of this script is not part of the function's world.
+    standard_library = [p for p in sys.path if p and Path(p).resolve() != Path(__file__).resolve().parent]
+    sys.path[:] = [options["code_dir"], *standard_library, options["runtime_dir"]]
+    handler = options["handler"]
+    sys.argv = ["bootstrap", handler]
+    from awslambdaric.__main__ import main as run_runtime
+
+    run_runtime(["bootstrap", handler])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,355 @@
+"""One execution environment: a process running awslambdaric with Lambda's limits, from cold start to removal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.lambda_service.limits import MAX_DESCRIPTORS, MAX_PROCESSES, ControlGroups, Limits
+from harness.lambda_service.model import Function, ServiceSettings
+from harness.lambda_service.runtime_api import Invocation, RuntimeAnswer, RuntimeApi, error_body
+
+INIT_TIMEOUT_SECONDS = 10.0
+"""Lambda's own init phase limit (developer guide, "Understanding the execution environment lifecycle")."""
+
+_LOG_LINE_LIMIT = 256 * 1024
+"""Bytes of one CloudWatch Logs event (CloudWatch Logs quotas); longer lines are split."""
+
+LogSink = Callable[["ExecutionEnvironment", str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one invocation. `error_type` is empty on success; times are milliseconds, memory MB."""
+
+    request_id: str
+    payload: bytes
+    error_type: str
+    duration_ms: float
+    billed_ms: int
+    init_ms: float | None
+    max_memory_mb: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the function returned rather than raised, timed out or died."""
+        return not self.error_type
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What every execution environment of a service shares."""
+
+    settings: ServiceSettings
+    controls: ControlGroups
+    limits: Limits
+    log: LogSink
+
+
+class ExecutionEnvironment:
+    """A sandboxed process for one function; runs one invocation at a time.
+
+    `start` returns when the process exists, not when it is initialised: `invoke` waits for that, so a cold
+    start's init counts where AWS counts it. After an error of the sandbox itself (time-out, crash) `alive` is
+    False and the environment must be closed.
+    """
+
+    def __init__(self, function: Function, sandbox: Sandbox) -> None:
+        self.function = function
+        self.env_id = uuid.uuid4().hex
+        self.log_stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{self.env_id}"
+        self.alive = False
+        self.last_used = time.monotonic()
+        self._sandbox = sandbox
+        self._name = f"{function.name}-{self.env_id[:12]}"
+        self._folder = Path(sandbox.settings.work_dir) / "environments" / self._name
+        self._pid_file: Path | None = None
+        self._api = RuntimeApi()
+        self._process: asyncio.subprocess.Process | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._init_ms: float | None = None
+        self._initialised = False
+        self._started = 0.0
+
+    async def start(self) -> None:
+        """Start the process; raises OSError where the operating system refuses."""
+        settings = self._sandbox.settings
+        tmp = self._folder / "tmp"
+        tmp.mkdir(parents=True)
+        address = await self._api.start()
+        memory = self.function.memory_mb * 1024 * 1024
+        # Lambda counts memory for the whole environment; a control group does too.
+        procs = self._sandbox.controls.create(self._name, memory, MAX_PROCESSES)
+        options = {
+            "parent": os.getpid(),
+            "handler": self.function.handler,
+            "code_dir": self.function.code_dir,
+            "runtime_dir": settings.runtime_dir,
+            "cgroup_procs": procs,
+            "rlimits": self._rlimits(memory),
+            "hide_shm": bool(self._sandbox.limits.shared_memory),
+        }
+        self._started = time.monotonic()
+        self._process = await asyncio.create_subprocess_exec(
+            base_interpreter(),
+            "-I",
+            "-S",
+            str(Path(__file__).with_name("bootstrap.py")),
+            json.dumps(options),
+            cwd=self.function.code_dir,
+            env=self._environment(address, tmp),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            limit=_LOG_LINE_LIMIT,
+        )
+        self._pid_file = Path(settings.work_dir) / "pids" / str(self._process.pid)
+        self._pid_file.write_text(self._name)
+        self.alive = True
+        self._tasks = [
+            asyncio.create_task(self._read_output(), name=f"output {self._name}"),
+            asyncio.create_task(self._watch_exit(), name=f"exit {self._name}"),
+        ]
+
+    async def invoke(self, payload: bytes) -> Outcome:
+        """Run one invocation to its end: an answer, an error, a time-out or the death of the process."""
+        request_id = str(uuid.uuid4())
+        function = self.function
+        init_ms: float | None = None
+        if not self._initialised:
+            failure = await self._initialise()
+            init_ms = self._init_ms
+            if failure is not None:
+                return self._outcome(request_id, failure, 0.0, init_ms)
+        elif not self._api.ready.is_set():
+            await self._wait_first(asyncio.create_task(self._api.ready.wait()), INIT_TIMEOUT_SECONDS)
+        self._sandbox.log(self, f"START RequestId: {request_id} Version: $LATEST")
+        began = time.monotonic()
+        if self._exit.done():
+            answer = self._crash(request_id)
+        else:
+            deadline = int((time.time() + function.timeout) * 1000)
+            pending = self._api.offer(Invocation(request_id, payload, deadline, function.arn))
+            answer = await self._answer(request_id, pending, function.timeout)
+        duration = (time.monotonic() - began) * 1000
+        self.last_used = time.monotonic()
+        outcome = self._outcome(request_id, answer, duration, init_ms)
+        self._report(outcome)
+        return outcome
+
+    async def close(self) -> None:
+        """Kill every process of the environment and remove what it left; safe to call twice."""
+        self.alive = False
+        self.kill()
+        if self._process is not None:
+            await asyncio.shield(self._exit)
+        await self._api.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in range(50):
+            if not self._sandbox.controls.members(self._name):
+                break
+            self.kill()
+            await asyncio.sleep(0.01)
+        self._sandbox.controls.remove(self._name)
+        if self._pid_file is not None:
+            self._pid_file.unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        """Send SIGKILL to the process group, and to whoever left it but not the control group."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for pid in self._sandbox.controls.members(self._name):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    async def _initialise(self) -> RuntimeAnswer | None:
+        ready = asyncio.create_task(self._api.ready.wait())
+        # Lambda restarts an init that overruns its 10 s as part of the invocation, with the function's time-out.
+        limit = max(INIT_TIMEOUT_SECONDS, float(self.function.timeout))
+        await self._wait_first(ready, limit)
+        self._init_ms = (time.monotonic() - self._started) * 1000
+        if self._api.init_error.done():
+            self.alive = False
+            return self._api.init_error.result()
+        if self._exit.done():
+            self.alive = False
+            return self._crash("")
+        if not self._api.ready.is_set():
+            self.alive = False
+            self.kill()
+            return RuntimeAnswer(
+                error_body("Sandbox.Timedout", f"Init timed out after {limit:.2f} seconds"),
+                "Sandbox.Timedout",
+            )
+        self._initialised = True
+        return None
+
+    async def _wait_first(self, ready: asyncio.Task[bool], limit: float) -> None:
+        waited: set[asyncio.Future[Any]] = {ready, self._exit, self._api.init_error}
+        await asyncio.wait(
+            waited,
+            timeout=limit,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        ready.cancel()
+
+    async def _answer(self, request_id: str, pending: asyncio.Future[RuntimeAnswer], timeout: float) -> RuntimeAnswer:
+        waited: set[asyncio.Future[Any]] = {pending, self._exit}
+        await asyncio.wait(waited, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if pending.done():
+            return pending.result()
+        self.alive = False
+        if self._exit.done():
+            return self._crash(request_id)
+        self.kill()
+        message = f"RequestId: {request_id} Error: Task timed out after {timeout:.2f} seconds"
+        self._sandbox.log(
+            self, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ} {request_id} {message.partition('Error: ')[2]}"
+        )
+        return RuntimeAnswer(error_body("Sandbox.Timedout", message), "Sandbox.Timedout")
+
+    def _crash(self, request_id: str) -> RuntimeAnswer:
+        code = self._exit.result()
+        if code < 0:
+            name = signal.Signals(-code).name.removeprefix("SIG").lower()
+            reason = f"signal: {'killed' if -code == signal.SIGKILL else name}"
+        else:
+            reason = f"exit status {code}"
+        message = f"RequestId: {request_id} Error: Runtime exited with error: {reason}"
+        self._sandbox.log(self, message)
+        return RuntimeAnswer(error_body("Runtime.ExitError", message), "Runtime.ExitError")
+
+    def _outcome(self, request_id: str, answer: RuntimeAnswer, duration_ms: float, init_ms: float | None) -> Outcome:
+        # INIT is billed since August 2025.
+        billed = math.ceil(duration_ms + (init_ms or 0.0))
+        return Outcome(
+            request_id, answer.payload, answer.error_type, duration_ms, billed, init_ms, self.max_memory_mb()
+        )
+
+    def _report(self, outcome: Outcome) -> None:
+        line = (
+            f"REPORT RequestId: {outcome.request_id}\tDuration: {outcome.duration_ms:.2f} ms\t"
+            f"Billed Duration: {outcome.billed_ms} ms\tMemory Size: {self.function.memory_mb} MB\t"
+            f"Max Memory Used: {outcome.max_memory_mb} MB"
+        )
+        if outcome.init_ms is not None:
+            line += f"\tInit Duration: {outcome.init_ms:.2f} ms"
+        if outcome.error_type:
+            line += f"\tStatus: {'timeout' if outcome.error_type == 'Sandbox.Timedout' else 'error'}"
+        self._sandbox.log(self, f"END RequestId: {outcome.request_id}")
+        self._sandbox.log(self, line)
+
+    def max_memory_mb(self) -> int:
+        """Return the most memory used so far, in MB: of the whole environment where a control group tells."""
+        # A control group misses what the interpreter had allocated before it joined, and libraries shared with
+        # other environments; AWS counts both.
+        peaks = [self._sandbox.controls.peak_memory(self._name) or 0]
+        if self._process is not None:
+            peaks.append(_peak_of_process(self._process.pid))
+        return math.ceil(max(peaks) / (1024 * 1024))
+
+    def _rlimits(self, memory: int) -> dict[str, int]:
+        limits = {"RLIMIT_NOFILE": MAX_DESCRIPTORS, "RLIMIT_CORE": 0}
+        if self._sandbox.limits.memory.startswith("rlimit"):
+            limits["RLIMIT_DATA"] = memory
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY:
+            limits["RLIMIT_NOFILE"] = min(MAX_DESCRIPTORS, hard)
+        return limits
+
+    def _environment(self, runtime_api: str, tmp: Path) -> dict[str, str]:
+        """Return exactly what the function sees: AWS's variables, the SDK's endpoints, the template's own."""
+        function, settings = self.function, self._sandbox.settings
+        endpoints = {
+            f"AWS_ENDPOINT_URL_{_endpoint_suffix(service)}": url
+            for service, url in settings.endpoints.items()
+            if service != "default"
+        }
+        return {
+            "AWS_LAMBDA_RUNTIME_API": runtime_api,
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+            "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+            "AWS_REGION": settings.region,
+            "AWS_DEFAULT_REGION": settings.region,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ENDPOINT_URL": settings.endpoints["default"],
+            **endpoints,
+            "LAMBDA_TASK_ROOT": function.code_dir,
+            "LAMBDA_RUNTIME_DIR": settings.runtime_dir,
+            "_HANDLER": function.handler,
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "TZ": ":UTC",
+            "TMPDIR": str(tmp),
+            **function.environment,
+        }
+
+    async def _read_output(self) -> None:
+        if self._process is None or self._process.stdout is None:
+            raise RuntimeError("output is read only of a started process")
+        stream = self._process.stdout
+        while True:
+            try:
+                line = await stream.readuntil(b"\n")
+            except asyncio.LimitOverrunError as error:
+                line = await stream.readexactly(min(error.consumed, _LOG_LINE_LIMIT) or 1)
+            except asyncio.IncompleteReadError as error:
+                if error.partial:
+                    self._sandbox.log(self, error.partial.decode("utf-8", "replace"))
+                return
+            text = line.decode("utf-8", "replace").rstrip("\n")
+            if text:
+                self._sandbox.log(self, text)
+
+    async def _watch_exit(self) -> None:
+        if self._process is None:
+            raise RuntimeError("only a started process exits")
+        code = await self._process.wait()
+        self.alive = False
+        if not self._exit.done():
+            self._exit.set_result(code)
+
+
+def base_interpreter() -> str:
+    """Return the interpreter beneath the virtual environment, which sees none of its packages."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def _endpoint_suffix(service: str) -> str:
+    # The SDKs derive the variable from the service id, which has a space where boto3's name has none.
+    return {"dynamodbstreams": "DYNAMODB_STREAMS", "logs": "CLOUDWATCH_LOGS"}.get(service, service.upper())
+
+
+def _peak_of_process(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0

@@ -1,0 +1,35 @@
+"""Partial batch responses: which items a function reports as failed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import orjson
+
+
+def failed_items(payload: bytes, known: Collection[str]) -> set[str] | None:
+    """Return the identifiers a response reports as failed; None means that the whole batch failed.
+
+    Follows the Lambda developer guide: an empty or null response, or an empty or null `batchItemFailures`, is
+    complete success; anything malformed, an empty identifier, or one that is not in the batch fails the batch.
+    """
+    try:
+        response = orjson.loads(payload) if payload else None
+    except ValueError:
+        return None
+    if response is None or response == "":
+        return set()
+    if not isinstance(response, dict):
+        return None
+    failures = response.get("batchItemFailures")
+    if failures is None:
+        return set()
+    if not isinstance(failures, list):
+        return None
+    identifiers: set[str] = set()
+    for failure in failures:
+        identifier = failure.get("itemIdentifier") if isinstance(failure, dict) else None
+        if not isinstance(identifier, str) or identifier not in known:
+            return None
+        identifiers.add(identifier)
+    return identifiers

@@ -1,0 +1,241 @@
+"""SQS event source mapping: polls a queue, invokes with batches, deletes what succeeded.
+
+What failed is simply not deleted: it comes back when its visibility timeout ends, and SQS counts its receives and
+moves it to the dead-letter queue. So does a batch whose function was throttled for too long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from harness.lambda_service.aws import AwsCallError, AwsClient
+from harness.lambda_service.concurrency import PollerScaling, Profile
+from harness.lambda_service.event_sources.partial import failed_items
+from harness.lambda_service.filters import compile_filters
+from harness.lambda_service.model import SYNC_PAYLOAD_LIMIT, SqsMapping
+from harness.lambda_service.pool import EnvironmentPool, Throttled
+from harness.lambda_service.tasks import spawn
+
+_log = logging.getLogger(__name__)
+_RECEIVE_MAX = 10
+_LONG_POLL_SECONDS = 5
+_ERROR_PAUSE_SECONDS = 1.0
+_RECORD_OVERHEAD = 1024
+"""Bytes allowed for a record's envelope when batches are cut to 6 MB; the real one takes about 700."""
+
+
+@dataclass
+class _Batch:
+    """Messages gathered for one invocation, with when the first came and how large the event would be."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    size: int = 0
+    since: float = 0.0
+
+
+class SqsPoller:
+    """Runs one mapping until stopped: as many concurrent batches as its scaling allows."""
+
+    def __init__(
+        self, mapping: SqsMapping, client: AwsClient, pool: EnvironmentPool, profile: Profile, region: str
+    ) -> None:
+        self._mapping = mapping
+        self._client = client
+        self._pool = pool
+        self._region = region
+        self._filter = compile_filters(mapping.filters)
+        self._scaling = PollerScaling(profile, mapping.max_concurrency)
+        self._workers: list[asyncio.Task[None]] = []
+        self._supervisor: asyncio.Task[None] | None = None
+        self._visibility = 30.0
+
+    def start(self) -> None:
+        """Start polling."""
+        self._supervisor = spawn(self._supervise(), f"mapping {self._mapping.mapping_id}")
+
+    async def stop(self) -> None:
+        """Stop polling; batches being processed are cut off and will be redelivered by SQS."""
+        tasks = [*self._workers, *([self._supervisor] if self._supervisor else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _supervise(self) -> None:
+        self._visibility = await self._read_visibility()
+        while True:
+            allowed = self._scaling.allowed(time.monotonic())
+            while len(self._workers) < allowed:
+                name = f"poller {self._mapping.mapping_id} {len(self._workers)}"
+                self._workers.append(spawn(self._work(len(self._workers)), name))
+            await asyncio.sleep(0.25)
+
+    async def _read_visibility(self) -> float:
+        while True:
+            try:
+                answer = await self._client.call(
+                    "sqs",
+                    "GetQueueAttributes",
+                    {"QueueUrl": self._mapping.queue_url, "AttributeNames": ["VisibilityTimeout"]},
+                )
+                return float(answer["Attributes"]["VisibilityTimeout"])
+            except AwsCallError as error:
+                _log.warning("mapping of %s: %s", self._mapping.queue_arn, error)
+                await asyncio.sleep(_ERROR_PAUSE_SECONDS)
+
+    async def _work(self, index: int) -> None:
+        """Gather and process batches for ever. A message that would overfill a batch opens the next one."""
+        batch = _Batch()
+        while True:
+            if index >= self._scaling.allowed(time.monotonic()) and not batch.records:
+                await asyncio.sleep(0.25)
+                continue
+            try:
+                batch = await self._next(batch)
+            except AwsCallError as error:
+                # The queue may be gone for a moment (an engine restarting) or for good: keep saying so.
+                _log.warning("polling %s: %s", self._mapping.queue_url, error)
+                # What was in hand is delivered again when its visibility timeout ends.
+                batch = _Batch()
+                await asyncio.sleep(_ERROR_PAUSE_SECONDS)
+
+    async def _next(self, batch: _Batch) -> _Batch:
+        """Receive once; process the batch if it is complete. Returns the batch to go on with."""
+        mapping = self._mapping
+        wait = self._wait(batch)
+        room = mapping.batch_size - len(batch.records)
+        messages = await self._receive(min(_RECEIVE_MAX, room), wait)
+        self._scaling.observe(bool(messages), time.monotonic())
+        overflow: list[dict[str, Any]] = []
+        for record in await self._wanted(messages):
+            size = len(record["body"]) + _RECORD_OVERHEAD
+            if overflow or (batch.records and batch.size + size > SYNC_PAYLOAD_LIMIT):
+                overflow.append(record)
+                continue
+            _add(batch, record, size)
+        full = len(batch.records) >= mapping.batch_size or bool(overflow)
+        waited = bool(batch.records) and time.monotonic() - batch.since >= mapping.window_seconds
+        if batch.records and (full or waited):
+            await self._process(batch.records)
+            batch = _Batch()
+            for record in overflow:
+                _add(batch, record, len(record["body"]) + _RECORD_OVERHEAD)
+        return batch
+
+    def _wait(self, batch: _Batch) -> int:
+        if not batch.records:
+            return _LONG_POLL_SECONDS
+        # Whole seconds are all that ReceiveMessage knows; a short poll ends a window that is nearly over.
+        return max(0, int(self._mapping.window_seconds - (time.monotonic() - batch.since)))
+
+    async def _receive(self, count: int, wait: int) -> list[dict[str, Any]]:
+        answer = await self._client.call(
+            "sqs",
+            "ReceiveMessage",
+            {
+                "QueueUrl": self._mapping.queue_url,
+                "MaxNumberOfMessages": count,
+                "WaitTimeSeconds": wait,
+                "AttributeNames": ["All"],
+                "MessageAttributeNames": ["All"],
+            },
+            timeout=wait + 30.0,
+        )
+        messages: list[dict[str, Any]] = answer.get("Messages") or []
+        return messages
+
+    async def _wanted(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return records that pass the filters; the others are deleted, as Lambda does."""
+        records = [self._record(m) for m in messages]
+        if self._filter is None:
+            return records
+        wanted: list[dict[str, Any]] = []
+        unwanted: list[dict[str, Any]] = []
+        for record in records:
+            (wanted if self._filter(_filterable(record)) else unwanted).append(record)
+        if unwanted:
+            await self._delete(unwanted)
+        return wanted
+
+    def _record(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        attributes = message.get("MessageAttributes") or {}
+        return {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message.get("Attributes") or {},
+            "messageAttributes": {name: _attribute(value) for name, value in attributes.items()},
+            "md5OfBody": message.get("MD5OfBody", ""),
+            "eventSource": "aws:sqs",
+            "eventSourceARN": self._mapping.queue_arn,
+            "awsRegion": self._region,
+        }
+
+    async def _process(self, records: list[dict[str, Any]]) -> None:
+        payload = orjson.dumps({"Records": records})
+        outcome = await self._invoke(payload)
+        if outcome is None or not outcome.ok:
+            return
+        if not self._mapping.report_failures:
+            await self._delete(records)
+            return
+        failed = failed_items(outcome.payload, {r["messageId"] for r in records})
+        if failed is not None:
+            await self._delete([r for r in records if r["messageId"] not in failed])
+
+    async def _invoke(self, payload: bytes) -> Any:
+        """Invoke, waiting out throttles until the messages would be visible again anyway."""
+        expires = time.monotonic() + self._visibility
+        pause = 0.1
+        while time.monotonic() < expires:
+            try:
+                return await self._pool.invoke(self._mapping.function, payload)
+            except Throttled:
+                await asyncio.sleep(random.uniform(pause / 2, pause))
+                pause = min(5.0, pause * 2)
+        return None
+
+    async def _delete(self, records: list[dict[str, Any]]) -> None:
+        for start in range(0, len(records), _RECEIVE_MAX):
+            entries = [
+                {"Id": str(i), "ReceiptHandle": r["receiptHandle"]}
+                for i, r in enumerate(records[start : start + _RECEIVE_MAX])
+            ]
+            answer = await self._client.call(
+                "sqs", "DeleteMessageBatch", {"QueueUrl": self._mapping.queue_url, "Entries": entries}
+            )
+            for failure in answer.get("Failed") or []:
+                # Not fatal: the message is delivered again, and consumers are idempotent.
+                _log.warning("delete from %s: %s", self._mapping.queue_url, failure.get("Code"))
+
+
+def _add(batch: _Batch, record: dict[str, Any], size: int) -> None:
+    if not batch.records:
+        batch.since = time.monotonic()
+    batch.records.append(record)
+    batch.size += size
+
+
+def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
+    converted = {"dataType": value.get("DataType", "String")}
+    if "StringValue" in value:
+        converted["stringValue"] = value["StringValue"]
+    if "BinaryValue" in value:
+        converted["binaryValue"] = value["BinaryValue"]
+    return converted
+
+
+def _filterable(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record with its body decoded where it is JSON, as filters see it."""
+    try:
+        body = orjson.loads(record["body"])
+    except ValueError:
+        body = record["body"]
+    return {**record, "body": body}

@@ -1,0 +1,229 @@
+"""The Lambda service: stacks of functions and mappings, driven over a loopback HTTP endpoint.
+
+The endpoint serves Lambda's own `Invoke` and `PutFunctionConcurrency`, so that boto3's lambda client works
+against it, and a control API of three calls (`/_control/...`) that wants the token the engine made up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import os
+import time
+from typing import Any
+
+import orjson
+from aiohttp import web
+from botocore.credentials import Credentials
+
+from harness.errors import HarnessError
+from harness.lambda_service import limits
+from harness.lambda_service.aws import AwsClient
+from harness.lambda_service.concurrency import ConcurrencyLedger, profile_named
+from harness.lambda_service.environment import ExecutionEnvironment, Sandbox
+from harness.lambda_service.event_sources.s3 import NotificationPoller
+from harness.lambda_service.event_sources.sqs import SqsPoller
+from harness.lambda_service.event_sources.streams import StreamPoller
+from harness.lambda_service.invoker import AsyncInvoker, Destinations
+from harness.lambda_service.logs import LogShipper
+from harness.lambda_service.model import (
+    ASYNC_PAYLOAD_LIMIT,
+    SYNC_PAYLOAD_LIMIT,
+    ServiceSettings,
+    StackConfig,
+)
+from harness.lambda_service.pool import EnvironmentPool, Throttled
+from harness.lambda_service.tasks import spawn
+
+_log = logging.getLogger(__name__)
+TOKEN_HEADER = "X-Harness-Token"  # noqa: S105  the name of a header, not a secret
+Poller = SqsPoller | StreamPoller | NotificationPoller
+
+
+class LambdaService:
+    """All stacks of one engine. Use `run` from the service's process."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._profile = profile_named(settings.profile)
+        self._ledger = ConcurrencyLedger(settings.account_concurrency)
+        self._controls = limits.ControlGroups.open(f"harness-{os.getpid()}")
+        self._limits = limits.detect(self._controls)
+        self._client = AwsClient(settings.endpoints, settings.region, Credentials("test", "test"))
+        self._logs = LogShipper(self._client)
+        self._pool = EnvironmentPool(Sandbox(settings, self._controls, self._limits, self._log_line), self._ledger)
+        self._destinations = Destinations(self._client)
+        delays = settings.async_retry_delays or self._profile.async_retry_delays
+        self._invoker = AsyncInvoker(self._pool, self._destinations, delays)
+        self._stacks: dict[str, StackConfig] = {}
+        self._pollers: dict[str, list[Poller]] = {}
+        self._started = time.monotonic()
+
+    @property
+    def control_folders(self) -> list[str]:
+        """Control group folders to remove should this process be killed."""
+        return [str(folder) for folder in self._controls.folders]
+
+    async def start(self) -> None:
+        """Open the connections and start the background work."""
+        await self._client.__aenter__()
+        self._logs.start()
+        self._idle = spawn(self._close_idle(), "idle environments")
+
+    async def stop(self) -> None:
+        """Stop every mapping and environment, ship the logs, remove the control groups."""
+        for name in list(self._stacks):
+            await self._stop_pollers(name)
+        await self._invoker.stop()
+        self._idle.cancel()
+        await asyncio.gather(self._idle, return_exceptions=True)
+        await self._pool.close()
+        await self._logs.stop()
+        await self._client.__aexit__()
+        self._controls.close()
+
+    async def put_stack(self, stack: StackConfig) -> None:
+        """Add or replace a stack; raises HarnessError where its reservations do not fit."""
+        if stack.name in self._stacks:
+            await self.delete_stack(stack.name)
+        for function in stack.functions:
+            self._pool.add(function)
+        self._stacks[stack.name] = stack
+        for config in stack.async_configs:
+            self._invoker.configure(config)
+        functions = {f.name: f for f in stack.functions}
+        region = self._settings.region
+        pollers: list[Poller] = []
+        pollers += [
+            SqsPoller(m, self._client, self._pool, self._profile, region) for m in stack.sqs_mappings if m.enabled
+        ]
+        pollers += [
+            StreamPoller(m, functions[m.function], self._client, self._pool, self._destinations, region)
+            for m in stack.stream_mappings
+            if m.enabled
+        ]
+        pollers += [NotificationPoller(q, self._client, self._pool, self._invoker) for q in stack.notification_queues]
+        self._pollers[stack.name] = pollers
+        for poller in pollers:
+            poller.start()
+
+    async def delete_stack(self, name: str) -> None:
+        """Stop a stack's mappings and environments; unknown names are fine."""
+        await self._stop_pollers(name)
+        stack = self._stacks.pop(name, None)
+        for function in stack.functions if stack else ():
+            await self._pool.remove(function.name)
+
+    def report(self) -> dict[str, Any]:
+        """Return limits in force and the figures of every function."""
+        return {
+            "profile": self._settings.profile,
+            "limits": self._limits.describe(),
+            "functions": {name: figures.to_json() for name, figures in self._pool.figures.items()},
+            "log_lines_dropped": self._logs.dropped,
+            "log_bytes": self._logs.shipped_bytes,
+            "destination_records_sent": self._destinations.sent,
+            "destination_records_lost": self._destinations.lost,
+            "pending_events": self._invoker.pending,
+            "uptime_seconds": round(time.monotonic() - self._started, 3),
+        }
+
+    def application(self) -> web.Application:
+        """Return the HTTP application of the service's endpoint."""
+        app = web.Application(client_max_size=SYNC_PAYLOAD_LIMIT + 1024 * 1024)
+        app.router.add_put("/_control/stacks/{name}", self._guarded(self._put_stack))
+        app.router.add_delete("/_control/stacks/{name}", self._guarded(self._delete_stack))
+        app.router.add_get("/_control/report", self._guarded(self._get_report))
+        app.router.add_post("/2015-03-31/functions/{name}/invocations", self._invoke)
+        app.router.add_put("/2017-10-31/functions/{name}/concurrency", self._put_concurrency)
+        return app
+
+    def _guarded(self, handler: Any) -> Any:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            given = request.headers.get(TOKEN_HEADER, "")
+            if not hmac.compare_digest(given.encode(), self._settings.token.encode()):
+                return web.json_response({"message": "wrong token"}, status=403)
+            try:
+                response: web.StreamResponse = await handler(request)
+            except HarnessError as error:
+                return web.json_response({"message": str(error), "hint": error.hint}, status=400)
+            return response
+
+        return guarded
+
+    async def _put_stack(self, request: web.Request) -> web.Response:
+        await self.put_stack(StackConfig.from_json(orjson.loads(await request.read())))
+        return web.json_response({})
+
+    async def _delete_stack(self, request: web.Request) -> web.Response:
+        await self.delete_stack(request.match_info["name"])
+        return web.json_response({})
+
+    async def _get_report(self, _: web.Request) -> web.Response:
+        await self._logs.flush()
+        return web.json_response(self.report())
+
+    async def _invoke(self, request: web.Request) -> web.Response:
+        name = _function_name(request.match_info["name"])
+        function = self._pool.get(name)
+        if function is None:
+            return _refusal("ResourceNotFoundException", f"Function not found: {name}", 404)
+        payload = await request.read() or b"{}"
+        kind = request.headers.get("X-Amz-Invocation-Type", "RequestResponse")
+        limit = ASYNC_PAYLOAD_LIMIT if kind == "Event" else SYNC_PAYLOAD_LIMIT
+        if len(payload) > limit:
+            message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
+            return _refusal("RequestTooLargeException", message, 413)
+        try:
+            orjson.loads(payload)
+        except ValueError as error:
+            return _refusal("InvalidRequestContentException", f"Could not parse request body: {error}", 400)
+        if kind == "DryRun":
+            return web.Response(status=204)
+        if kind == "Event":
+            self._invoker.accept(function, payload)
+            return web.Response(status=202)
+        try:
+            outcome = await self._pool.invoke(name, payload)
+        except Throttled:
+            return _refusal("TooManyRequestsException", "Rate Exceeded.", 429)
+        headers = {"X-Amz-Executed-Version": "$LATEST"}
+        if not outcome.ok:
+            headers["X-Amz-Function-Error"] = "Unhandled"
+        return web.Response(body=outcome.payload, content_type="application/json", headers=headers)
+
+    async def _put_concurrency(self, request: web.Request) -> web.Response:
+        name = _function_name(request.match_info["name"])
+        if self._pool.get(name) is None:
+            return _refusal("ResourceNotFoundException", f"Function not found: {name}", 404)
+        value = int(orjson.loads(await request.read())["ReservedConcurrentExecutions"])
+        try:
+            self._ledger.reserve(name, value)
+        except HarnessError as error:
+            return _refusal("InvalidParameterValueException", str(error), 400)
+        return web.json_response({"ReservedConcurrentExecutions": value})
+
+    async def _stop_pollers(self, name: str) -> None:
+        await asyncio.gather(*(poller.stop() for poller in self._pollers.pop(name, [])))
+
+    async def _close_idle(self) -> None:
+        while True:
+            await asyncio.sleep(10.0)
+            await self._pool.close_idle(time.monotonic())
+
+    def _log_line(self, environment: ExecutionEnvironment, line: str) -> None:
+        self._logs.add(environment.function.log_group, environment.log_stream, line)
+
+
+def _function_name(reference: str) -> str:
+    """Return the plain name of a function given by name or ARN."""
+    return reference.rsplit(":function:", maxsplit=1)[-1].split(":", maxsplit=1)[0]
+
+
+def _refusal(code: str, message: str, status: int) -> web.Response:
+    return web.json_response(
+        {"Type": "User", "message": message, "Message": message},
+        status=status,
+        headers={"x-amzn-ErrorType": code},
+    )

@@ -1,0 +1,92 @@
+"""Queue depths, and reading messages without taking them away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from harness.engines.base import Deployment, Engine
+from harness.stages import STAGES
+
+_READ_VISIBILITY = 600
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Messages of one queue: to be received, being processed, and not yet due."""
+
+    visible: int = 0
+    in_flight: int = 0
+    delayed: int = 0
+
+    @property
+    def total(self) -> int:
+        """All messages."""
+        return self.visible + self.in_flight + self.delayed
+
+
+@dataclass(frozen=True)
+class QueueDepths:
+    """Depths by stage name: of the queues that feed stages, and of their dead-letter queues."""
+
+    queues: dict[str, Depth]
+    dlqs: dict[str, Depth]
+
+    def since(self, before: QueueDepths) -> QueueDepths:
+        """Return the same without the dead letters that were there `before`; they are not this run's."""
+        fresh = {
+            name: Depth(max(0, depth.visible - before.dlqs[name].visible), depth.in_flight, depth.delayed)
+            for name, depth in self.dlqs.items()
+        }
+        return QueueDepths(self.queues, fresh)
+
+
+def read_depths(engine: Engine, deployment: Deployment) -> QueueDepths:
+    """Read the depth of every queue of the pipeline."""
+    sqs = engine.client("sqs")
+    return QueueDepths(
+        {s.name: depth(sqs, deployment.output(s.queue)) for s in STAGES if s.queue},
+        {s.name: depth(sqs, deployment.output(s.dlq)) for s in STAGES},
+    )
+
+
+def depth(sqs: Any, url: str) -> Depth:
+    """Read one queue's depth."""
+    names = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return Depth(*(int(found.get(name, 0)) for name in names))
+
+
+def peek(sqs: Any, url: str) -> Iterator[dict[str, Any]]:
+    """Yield every message of a queue that nobody consumes, and leave all of them there.
+
+    Messages are hidden while they are read and made visible again at the end; their receive counts grow.
+    """
+    handles: list[str] = []
+    seen: set[str] = set()
+    try:
+        while True:
+            answer = sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=_READ_VISIBILITY,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+                WaitTimeSeconds=0,
+            )
+            messages = answer.get("Messages") or []
+            if not messages:
+                return
+            handles.extend(message["ReceiptHandle"] for message in messages)
+            for message in messages:
+                if message["MessageId"] not in seen:
+                    seen.add(message["MessageId"])
+                    yield message
+    finally:
+        for handle in handles:
+            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)

@@ -1,0 +1,1 @@
+"""One run: generate, deploy, upload, watch, audit, report."""

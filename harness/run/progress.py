@@ -1,0 +1,152 @@
+"""What a run looks like at one moment, and whether it is over or stuck. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.queues import QueueDepths
+from harness.stages import STAGES
+from harness.telemetry import StageTotals
+
+RATE_WINDOW_SECONDS = 20.0
+CALM_TICKS = 2
+"""Looks in a row that must find everything accounted and every queue empty."""
+
+
+@dataclass(frozen=True)
+class StageView:
+    """One stage at one moment. `rows` counts deliveries that succeeded, `rate` is over the last seconds."""
+
+    name: str
+    rows: int
+    failed: int
+    rate: float
+    queued: int
+    in_flight: int
+    dlq: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The whole pipeline at one moment; `elapsed` is seconds since the upload began."""
+
+    elapsed: float
+    expected_rows: int
+    quarantined: int
+    clean_done: bool
+    stages: tuple[StageView, ...]
+
+    @property
+    def accounted(self) -> int:
+        """Rows that seem to have reached an end: updated, quarantined, or dead-lettered (at least one each)."""
+        by_name = {s.name: s for s in self.stages}
+        return by_name["update"].rows + self.quarantined + sum(s.dlq for s in self.stages)
+
+    @property
+    def queues_empty(self) -> bool:
+        """Whether no stage has a message waiting, delayed or in flight."""
+        return all(s.queued + s.in_flight == 0 for s in self.stages)
+
+    def fingerprint(self) -> tuple[object, ...]:
+        """Return what changes whenever anything moves."""
+        return (
+            self.quarantined,
+            self.clean_done,
+            tuple((s.rows, s.failed, s.queued, s.in_flight, s.dlq, s.errors) for s in self.stages),
+        )
+
+    def eta_seconds(self) -> float | None:
+        """Return the seconds left at the pace of the slowest stage that still has work; None if unknown.
+
+        Rows that were refused somewhere are not waited for: only their retries are left.
+        """
+        left = []
+        refused = 0
+        for stage in self.stages:
+            refused += stage.failed
+            missing = self.expected_rows - self.quarantined - refused - stage.rows
+            if missing > 0:
+                if stage.rate <= 0:
+                    return None
+                left.append(missing / stage.rate)
+        return max(left, default=0.0)
+
+
+class Progress:
+    """Turns successive readings into snapshots, and decides whether the run is settled or stuck."""
+
+    def __init__(self, expected_rows: int, sources: int, settle_seconds: float) -> None:
+        self._expected_rows = expected_rows
+        self._sources = sources
+        self._settle_seconds = settle_seconds
+        self._history: dict[str, deque[tuple[float, int]]] = {s.name: deque() for s in STAGES}
+        self._last: tuple[object, ...] = ()
+        self._changed_at = 0.0
+        self._calm = 0
+
+    def observe(self, elapsed: float, totals: Mapping[str, StageTotals], depths: QueueDepths) -> Snapshot:
+        """Take one reading at `elapsed` seconds and return the snapshot."""
+        views = []
+        for stage in STAGES:
+            total = totals[stage.name]
+            depth = depths.queues.get(stage.name)
+            views.append(
+                StageView(
+                    name=stage.name,
+                    rows=total.rows_ok,
+                    failed=total.rows_failed,
+                    rate=self._rate(stage.name, elapsed, total.rows_ok),
+                    queued=depth.visible + depth.delayed if depth else 0,
+                    in_flight=depth.in_flight if depth else 0,
+                    dlq=depths.dlqs[stage.name].total,
+                    errors=total.errors,
+                )
+            )
+        clean = totals["clean"]
+        done = len(clean.sources) + depths.dlqs["clean"].total >= self._sources
+        snapshot = Snapshot(elapsed, self._expected_rows, clean.rows_quarantined, done, tuple(views))
+        if snapshot.fingerprint() != self._last:
+            self._last = snapshot.fingerprint()
+            self._changed_at = elapsed
+        accounted = snapshot.clean_done and snapshot.accounted >= self._expected_rows
+        self._calm = self._calm + 1 if accounted and snapshot.queues_empty else 0
+        return snapshot
+
+    def settled(self, snapshot: Snapshot) -> bool:
+        """Return whether there is nothing left to wait for.
+
+        Either every row seems accounted for and the queues are empty; or nothing has moved for a while though
+        nothing is queued either, which means that rows are missing and the audit must say which.
+        """
+        if self._calm >= CALM_TICKS:
+            return True
+        return snapshot.clean_done and snapshot.queues_empty and self.still_for(snapshot) >= self._settle_seconds
+
+    def still_for(self, snapshot: Snapshot) -> float:
+        """Return the seconds for which nothing has changed."""
+        return snapshot.elapsed - self._changed_at
+
+    def _rate(self, stage: str, elapsed: float, rows: int) -> float:
+        history = self._history[stage]
+        history.append((elapsed, rows))
+        while len(history) > 2 and elapsed - history[0][0] > RATE_WINDOW_SECONDS:
+            history.popleft()
+        then, before = history[0]
+        return (rows - before) / (elapsed - then) if elapsed > then else 0.0
+
+
+def explain(snapshot: Snapshot, totals: Mapping[str, StageTotals]) -> str:
+    """Return which stage holds the run up and why, for an error message."""
+    for stage in snapshot.stages:
+        waiting = stage.queued + stage.in_flight
+        unfinished = not snapshot.clean_done if stage.name == "clean" else waiting > 0
+        if unfinished:
+            text = f"stage {stage.name} is stuck: {stage.rows:,} rows done"
+            if stage.name != "clean":
+                text += f", {stage.queued:,} messages queued and {stage.in_flight:,} in flight"
+            last = totals[stage.name].last_errors
+            return f"{text}; its last errors: {' | '.join(last)}" if last else f"{text}; it logged no errors"
+    return f"no stage has work queued, yet only {snapshot.accounted:,} rows are accounted for"

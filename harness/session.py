@@ -1,0 +1,80 @@
+"""How `harness dlq` finds the engine that another terminal keeps up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+
+from harness.corpus.cache import default_cache
+from harness.engines.base import Deployment, Engine
+from harness.errors import EnvironmentProblem
+
+
+@dataclass(frozen=True)
+class Session:
+    """An engine that is up in another process: its endpoint and the deployment on it."""
+
+    endpoint: str
+    region: str
+    deployment: Deployment
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of that engine."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106  emulators take any
+        )
+
+
+def _path() -> Path:
+    return default_cache().parent / "engine.json"
+
+
+@contextmanager
+def remember(engine: Engine, deployment: Deployment) -> Iterator[None]:
+    """Leave word of a running engine for as long as the context lasts."""
+    path = _path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    word = {
+        "pid": psutil.Process().pid,
+        "endpoint": engine.endpoints.default,
+        "region": engine.endpoints.region,
+        "stack_name": deployment.stack_name,
+        "outputs": dict(deployment.outputs),
+        "parameters": dict(deployment.parameters),
+    }
+    path.write_text(json.dumps(word))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def attach(engine: str, stack_name: str) -> Session:
+    """Return the engine of that name that is up; raises EnvironmentProblem where none is."""
+    if engine == "localstack":
+        from harness.engines.localstack import LocalStackEngine
+
+        localstack = LocalStackEngine()
+        deployment = localstack.deployed(stack_name)
+        return Session(localstack.endpoints.default, localstack.endpoints.region, deployment)
+    path = _path()
+    hint = "start one in another terminal with `harness deploy` or `harness run --keep`"
+    if not path.exists():
+        raise EnvironmentProblem("no engine is up", hint=hint)
+    word = json.loads(path.read_text())
+    if not psutil.pid_exists(word["pid"]):
+        path.unlink(missing_ok=True)
+        raise EnvironmentProblem(f"the engine of process {word['pid']} is gone", hint=hint)
+    deployment = Deployment(word["stack_name"], word["outputs"], word["parameters"])
+    return Session(word["endpoint"], word["region"], deployment)

@@ -1,0 +1,152 @@
+"""Reads what the functions say of their work, through the CloudWatch Logs API of any engine."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_OVERLAP_MS = 3000
+"""Events may become visible a little after later ones; this far back they are read again."""
+
+
+@dataclass
+class StageTotals:
+    """Sums over one stage's telemetry. Times are Unix milliseconds, 0 before the first invocation; `ended_ms` is
+    the end of the last invocation in which a row succeeded.
+
+    `rows_ok` counts deliveries: rows that come twice count twice, so the audit and not these sums decide.
+    """
+
+    invocations: int = 0
+    rows_in: int = 0
+    rows_ok: int = 0
+    rows_failed: int = 0
+    rows_quarantined: int = 0
+    messages: int = 0
+    bytes: int = 0
+    started_ms: int = 0
+    ended_ms: int = 0
+    errors: int = 0
+    last_errors: deque[str] = field(default_factory=lambda: deque(maxlen=5))
+    sources: set[str] = field(default_factory=set)
+
+    @property
+    def seconds(self) -> float:
+        """From the first invocation's start to the end of the last successful one."""
+        return (self.ended_ms - self.started_ms) / 1000 if self.ended_ms else 0.0
+
+    @property
+    def rate(self) -> float:
+        """Rows a second over `seconds`."""
+        return self.rows_ok / self.seconds if self.seconds > 0 else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "invocations": self.invocations,
+            "rows_in": self.rows_in,
+            "rows_ok": self.rows_ok,
+            "rows_failed": self.rows_failed,
+            "rows_quarantined": self.rows_quarantined,
+            "messages": self.messages,
+            "bytes": self.bytes,
+            "started_ms": self.started_ms,
+            "ended_ms": self.ended_ms,
+            "seconds": round(self.seconds, 3),
+            "rows_per_second": round(self.rate, 1),
+            "error_lines": self.errors,
+            "last_errors": list(self.last_errors),
+        }
+
+
+class TelemetryReader:
+    """Follows the log groups of all stages, for the sources of one run.
+
+    `groups` maps stage name to log group. With `sources` None every source counts.
+    """
+
+    def __init__(self, logs: Any, groups: Mapping[str, str], sources: set[str] | None = None) -> None:
+        self.totals = {stage: StageTotals() for stage in groups}
+        self.log_bytes = 0
+        self._logs = logs
+        self._groups = groups
+        self._sources = sources
+        self._since: dict[str, int] = dict.fromkeys(groups, 0)
+        self._recent: dict[str, dict[str, int]] = {stage: {} for stage in groups}
+
+    def poll(self) -> None:
+        """Read what is new in every log group."""
+        for stage, group in self._groups.items():
+            self._poll(stage, group)
+
+    def _poll(self, stage: str, group: str) -> None:
+        arguments: dict[str, Any] = {
+            "logGroupName": group,
+            "startTime": max(0, self._since[stage] - _OVERLAP_MS),
+        }
+        recent = self._recent[stage]
+        while True:
+            try:
+                answer = self._logs.filter_log_events(**arguments)
+            except self._logs.exceptions.ResourceNotFoundException:
+                return
+            for event in answer["events"]:
+                if event["eventId"] in recent:
+                    continue
+                recent[event["eventId"]] = event["timestamp"]
+                self._since[stage] = max(self._since[stage], event["timestamp"])
+                self.log_bytes += len(event["message"])
+                self._take(self.totals[stage], event["message"])
+            token = answer.get("nextToken")
+            if not token:
+                break
+            arguments["nextToken"] = token
+        horizon = self._since[stage] - 2 * _OVERLAP_MS
+        self._recent[stage] = {i: stamp for i, stamp in recent.items() if stamp >= horizon}
+
+    def _take(self, totals: StageTotals, message: str) -> None:
+        if not message.startswith("{"):
+            _take_platform_line(totals, message)
+            return
+        try:
+            line = json.loads(message)
+        except ValueError:
+            return
+        if "_aws" not in line:
+            if line.get("level") in ("ERROR", "CRITICAL"):
+                _note_error(totals, f"{line.get('message')} {line.get('why', '')}".strip())
+            return
+        if self._sources is not None and line.get("source_id") not in self._sources:
+            return
+        ended, started = line["_aws"]["Timestamp"], int(line["started_ms"])
+        totals.sources.add(line["source_id"])
+        totals.invocations += 1
+        totals.rows_in += _sum(line["RowsIn"])
+        totals.rows_ok += _sum(line["RowsOk"])
+        totals.rows_failed += _sum(line["RowsFailed"])
+        totals.rows_quarantined += _sum(line["RowsQuarantined"])
+        totals.messages += _sum(line["Messages"])
+        totals.bytes += _sum(line["Bytes"])
+        if _sum(line["RowsOk"]) or not totals.ended_ms:
+            # Retries of rows that can only fail go on for a while; they are not the stage's work.
+            totals.ended_ms = max(totals.ended_ms, ended)
+        totals.started_ms = min(totals.started_ms or started, started)
+
+
+def _take_platform_line(totals: StageTotals, message: str) -> None:
+    # Lambda's own words for failures that the function could not report itself.
+    if message.startswith("[ERROR]") or "Task timed out" in message or "Runtime exited" in message:
+        _note_error(totals, message)
+
+
+def _note_error(totals: StageTotals, text: str) -> None:
+    totals.errors += 1
+    totals.last_errors.append(text[:300])
+
+
+def _sum(value: Any) -> int:
+    """Return an EMF metric, which is a number or a list of numbers."""
+    return int(sum(value)) if isinstance(value, list) else int(value)

@@ -1,0 +1,236 @@
+"""SQS event source mappings: receives, partial failures, visibility, batching, filters, concurrency."""
+
+from __future__ import annotations
+
+import json
+
+from tests.contract.conftest import DeployStack
+from tests.contract.support import arn, eventually, filters, mapping, queue
+
+NOTE_BODIES = """
+def handler(event, context):
+    note(bodies=[r["body"] for r in event["Records"]])
+"""
+
+
+def test_message_when_it_always_fails_is_received_three_times_then_dead_lettered(stack: DeployStack) -> None:
+    made = stack(
+        """
+        def handler(event, context):
+            for record in event["Records"]:
+                note(body=record["body"], receive=record["attributes"]["ApproximateReceiveCount"])
+                if record["body"] == "poison":
+                    raise ValueError("poison")
+        """,
+        {
+            "Dlq": queue(),
+            "Queue": queue(visibility=5, dlq="Dlq"),
+            "Map": mapping(arn("Queue"), BatchSize=1),
+        },
+    )
+    made.send("good", "poison", "good")
+    assert made.collect("Dlq", 1) == ["poison"]
+    made.drained()
+    notes = made.seen(5)
+    assert sorted(n["receive"] for n in notes if n["body"] == "poison") == ["1", "2", "3"]
+    assert [n["receive"] for n in notes if n["body"] == "good"] == ["1", "1"]
+
+
+def test_batch_when_response_names_failures_redelivers_only_those(stack: DeployStack) -> None:
+    made = stack(
+        """
+        def handler(event, context):
+            note(bodies=sorted(r["body"] for r in event["Records"]))
+            bad = [r["messageId"] for r in event["Records"] if r["body"].startswith("bad")]
+            return {"batchItemFailures": [{"itemIdentifier": m} for m in bad]}
+        """,
+        {
+            "Dlq": queue(),
+            "Queue": queue(visibility=6, dlq="Dlq"),
+            "Map": mapping(
+                arn("Queue"),
+                BatchSize=10,
+                MaximumBatchingWindowInSeconds=1,
+                FunctionResponseTypes=["ReportBatchItemFailures"],
+            ),
+        },
+    )
+    made.send("a", "b", "bad-1", "c", "bad-2")
+    assert sorted(made.collect("Dlq", 2)) == ["bad-1", "bad-2"]
+    bodies = [body for note in made.seen(3) for body in note["bodies"]]
+    assert {body: bodies.count(body) for body in set(bodies)} == {
+        "a": 1,
+        "b": 1,
+        "c": 1,
+        "bad-1": 3,
+        "bad-2": 3,
+    }
+
+
+def test_batch_when_response_names_an_unknown_message_is_redelivered_whole(stack: DeployStack) -> None:
+    made = stack(
+        """
+        def handler(event, context):
+            note(bodies=[r["body"] for r in event["Records"]])
+            return {"batchItemFailures": [{"itemIdentifier": "nobody"}]}
+        """,
+        {
+            "Dlq": queue(),
+            "Queue": queue(visibility=1, dlq="Dlq", receives=2),
+            "Map": mapping(arn("Queue"), BatchSize=5, FunctionResponseTypes=["ReportBatchItemFailures"]),
+        },
+    )
+    made.send("a", "b")
+    assert sorted(made.collect("Dlq", 2)) == ["a", "b"]
+
+
+def test_batch_when_function_raises_is_redelivered_whole(stack: DeployStack) -> None:
+    made = stack(
+        """
+        def handler(event, context):
+            note(bodies=[r["body"] for r in event["Records"]])
+            if any(r["body"] == "bad" for r in event["Records"]):
+                raise ValueError("one of them is bad")
+        """,
+        {
+            "Dlq": queue(),
+            "Queue": queue(visibility=6, dlq="Dlq"),
+            "Map": mapping(arn("Queue"), BatchSize=10, MaximumBatchingWindowInSeconds=1),
+        },
+    )
+    made.send("good-1", "bad", "good-2")
+    assert "bad" in made.collect("Dlq", 1)
+    bodies = [body for note in made.seen(1) for body in note["bodies"]]
+    assert bodies.count("bad") == 3
+    # Without a partial response the innocent neighbours share the fate of their batch.
+    assert bodies.count("good-1") > 1
+
+
+def test_message_when_work_outlasts_visibility_timeout_is_delivered_twice(stack: DeployStack) -> None:
+    made = stack(
+        """
+        def handler(event, context):
+            record = event["Records"][0]
+            note(receive=record["attributes"]["ApproximateReceiveCount"], id=record["messageId"])
+            time.sleep(3)
+        """,
+        {"Queue": queue(visibility=1), "Map": mapping(arn("Queue"), BatchSize=1)},
+    )
+    made.send("slow")
+    first, second = made.seen(2)[:2]
+    assert first["id"] == second["id"]
+    assert (first["receive"], second["receive"]) == ("1", "2")
+
+
+def test_batching_window_when_batch_size_exceeds_ten_gathers_one_large_batch(stack: DeployStack) -> None:
+    made = stack(
+        NOTE_BODIES,
+        {
+            "Queue": queue(),
+            "Map": mapping(
+                arn("Queue"),
+                BatchSize=60,
+                MaximumBatchingWindowInSeconds=3,
+                ScalingConfig={"MaximumConcurrency": 2},
+            ),
+        },
+    )
+    made.send(*(str(i) for i in range(60)))
+    made.drained()
+    batches = [note["bodies"] for note in made.seen(1)]
+    assert sorted(int(b) for batch in batches for b in batch) == list(range(60))
+    assert max(map(len, batches)) > 10
+    assert len(batches) <= 4
+
+
+def test_batch_when_messages_are_large_stays_below_six_megabytes(stack: DeployStack) -> None:
+    made = stack(
+        """
+        def handler(event, context):
+            note(count=len(event["Records"]), size=len(json.dumps(event)))
+        """,
+        {
+            "Queue": queue(),
+            "Map": mapping(arn("Queue"), BatchSize=10, MaximumBatchingWindowInSeconds=2),
+        },
+    )
+    for _ in range(10):
+        made.send("x" * 1_000_000)
+    made.drained()
+    notes = made.seen(2)
+    assert sum(n["count"] for n in notes) == 10
+    assert max(n["size"] for n in notes) <= 6 * 1024 * 1024
+
+
+def test_filter_when_body_does_not_match_deletes_without_invoking(stack: DeployStack) -> None:
+    made = stack(
+        NOTE_BODIES,
+        {
+            "Queue": queue(),
+            "Map": mapping(arn("Queue"), FilterCriteria=filters({"body": {"kind": ["wanted"]}})),
+        },
+    )
+    made.send(*(json.dumps({"kind": kind, "n": n}) for n, kind in enumerate(["wanted", "other", "wanted"])))
+    made.drained()
+    bodies = [json.loads(body) for note in made.seen(1) for body in note["bodies"]]
+    assert sorted(b["n"] for b in bodies) == [0, 2]
+
+
+def test_maximum_concurrency_when_backlog_is_long_is_never_exceeded(stack: DeployStack) -> None:
+    made = stack(
+        """
+        def handler(event, context):
+            note(at="start", t=time.time())
+            time.sleep(0.2)
+            note(at="end", t=time.time())
+        """,
+        {
+            "Queue": queue(),
+            "Map": mapping(arn("Queue"), BatchSize=1, ScalingConfig={"MaximumConcurrency": 2}),
+        },
+    )
+    made.send(*(str(i) for i in range(12)))
+    assert _most_at_once(made.seen(24)) <= 2
+
+
+def test_reserved_concurrency_when_smaller_than_pollers_throttles_and_loses_nothing(
+    stack: DeployStack,
+) -> None:
+    made = stack(
+        """
+        def handler(event, context):
+            note(at="start", t=time.time())
+            time.sleep(0.2)
+            note(at="end", t=time.time())
+        """,
+        {"Queue": queue(visibility=20), "Map": mapping(arn("Queue"), BatchSize=1)},
+        ReservedConcurrentExecutions=1,
+    )
+    made.send(*(str(i) for i in range(8)))
+    notes = made.seen(16)
+    assert _most_at_once(notes) == 1
+    made.drained()
+
+
+def test_mapping_when_disabled_leaves_messages_alone(stack: DeployStack) -> None:
+    made = stack(
+        NOTE_BODIES,
+        {
+            "Queue": queue(),
+            "Other": queue(),
+            "Map": mapping(arn("Queue"), Enabled=False),
+            "OtherMap": mapping(arn("Other")),
+        },
+    )
+    made.send("untouched")
+    made.send("processed", to="Other")
+    assert made.seen(1) == [{"bodies": ["processed"]}]
+    assert eventually("one message", lambda: made.waiting() == 1)
+
+
+def _most_at_once(notes: list[dict[str, object]]) -> int:
+    running = most = 0
+    for note in sorted(notes, key=lambda n: float(str(n["t"]))):
+        running += 1 if note["at"] == "start" else -1
+        most = max(most, running)
+    return most

@@ -1,0 +1,181 @@
+"""When a run is over, when it is stuck, and what is said of it."""
+
+from __future__ import annotations
+
+from harness.queues import Depth, QueueDepths
+from harness.run.progress import CALM_TICKS, Progress, Snapshot, explain
+from harness.stages import STAGES
+from harness.telemetry import StageTotals
+
+ROWS = 100
+SETTLE = 30.0
+
+
+def totals(
+    rows: int = ROWS, *, clean_done: bool = True, quarantined: int = 0, **per_stage: int
+) -> dict[str, StageTotals]:
+    """Return totals with `rows` done in every stage, but for those given by name."""
+    made = {stage.name: StageTotals(rows_ok=per_stage.get(stage.name, rows)) for stage in STAGES}
+    made["clean"].rows_quarantined = quarantined
+    made["clean"].sources = {"source"} if clean_done else set()
+    return made
+
+
+def depths(dlqs: dict[str, int] | None = None, **queues: Depth) -> QueueDepths:
+    return QueueDepths(
+        {stage.name: queues.get(stage.name, Depth()) for stage in STAGES if stage.queue},
+        {stage.name: Depth((dlqs or {}).get(stage.name, 0)) for stage in STAGES},
+    )
+
+
+def progress(rows: int = ROWS, sources: int = 1) -> Progress:
+    return Progress(rows, sources, SETTLE)
+
+
+def test_settled_when_everything_is_accounted_waits_for_calm_ticks() -> None:
+    run = progress()
+    answers = [run.settled(run.observe(float(tick), totals(), depths())) for tick in range(1, CALM_TICKS + 1)]
+    assert answers == [False] * (CALM_TICKS - 1) + [True]
+
+
+def test_settled_when_rows_are_quarantined_or_dead_lettered_counts_them() -> None:
+    run = progress()
+    reading = totals(90, quarantined=7)
+    snapshots = [run.observe(float(tick), reading, depths({"process": 2, "insert": 1})) for tick in (1, 2)]
+    assert snapshots[-1].accounted == ROWS
+    assert run.settled(snapshots[-1])
+
+
+def test_settled_when_a_queue_has_messages_is_false_however_long() -> None:
+    for depth in (Depth(visible=1), Depth(in_flight=1), Depth(delayed=1)):
+        for waiting in (depths(insert=depth), depths(process=depth), depths(update=depth)):
+            run = progress()
+            run.observe(1.0, totals(), waiting)
+            run.observe(2.0, totals(), waiting)
+            assert not run.settled(run.observe(1000.0, totals(), waiting))
+
+
+def test_settled_when_calm_is_interrupted_counts_anew() -> None:
+    run = progress()
+    run.observe(1.0, totals(), depths())
+    run.observe(2.0, totals(), depths(update=Depth(visible=1)))
+    assert not run.settled(run.observe(3.0, totals(), depths()))
+    assert run.settled(run.observe(4.0, totals(), depths()))
+
+
+def test_settled_when_rows_are_missing_waits_until_nothing_moved_for_long() -> None:
+    run = progress()
+    missing = totals(update=ROWS - 1)
+    assert not run.settled(run.observe(5.0, missing, depths()))
+    assert not run.settled(run.observe(5.0 + SETTLE - 0.1, missing, depths()))
+    assert run.settled(run.observe(5.0 + SETTLE, missing, depths()))
+
+
+def test_settled_when_something_moves_waits_anew() -> None:
+    run = progress()
+    run.observe(5.0, totals(update=98), depths())
+    run.observe(5.0 + SETTLE - 1, totals(update=99), depths())
+    assert not run.settled(run.observe(5.0 + SETTLE + 1, totals(update=99), depths()))
+
+
+def test_settled_when_clean_has_not_finished_is_false_however_long() -> None:
+    run = progress()
+    reading = totals(clean_done=False)
+    run.observe(1.0, reading, depths())
+    assert not run.settled(run.observe(1000.0, reading, depths()))
+
+
+def test_clean_done_when_its_letter_is_dead_counts_the_source() -> None:
+    snapshot = progress().observe(1.0, totals(0, clean_done=False), depths({"clean": 1}))
+    assert snapshot.clean_done
+
+
+def test_clean_done_when_one_of_two_sources_is_missing_is_false() -> None:
+    assert not progress(sources=2).observe(1.0, totals(), depths()).clean_done
+
+
+def test_settled_when_there_are_no_rows_needs_clean_alone() -> None:
+    run = progress(0)
+    assert not run.settled(run.observe(1.0, totals(0), depths()))
+    assert run.settled(run.observe(2.0, totals(0), depths()))
+
+
+def test_still_for_when_nothing_changes_grows_and_then_starts_anew() -> None:
+    run = progress()
+    assert run.still_for(run.observe(3.0, totals(5), depths())) == 0.0
+    assert run.still_for(run.observe(10.0, totals(5), depths())) == 7.0
+    assert run.still_for(run.observe(11.0, totals(6), depths())) == 0.0
+
+
+def test_still_for_when_only_depths_or_errors_change_starts_anew() -> None:
+    run = progress()
+    run.observe(1.0, totals(5), depths())
+    assert run.still_for(run.observe(10.0, totals(5), depths(insert=Depth(in_flight=1)))) == 0.0
+    failing = totals(5)
+    failing["insert"].errors = 1
+    assert run.still_for(run.observe(20.0, failing, depths(insert=Depth(in_flight=1)))) == 0.0
+    assert run.still_for(run.observe(21.0, failing, depths({"update": 1}, insert=Depth(in_flight=1)))) == 0.0
+
+
+def after(*readings: tuple[float, dict[str, StageTotals]]) -> Snapshot:
+    run = progress(1000)
+    snapshots = [run.observe(elapsed, reading, depths()) for elapsed, reading in readings]
+    return snapshots[-1]
+
+
+def test_eta_when_stages_differ_follows_the_slowest() -> None:
+    snapshot = after((0.0, totals(0)), (2.0, totals(200, update=40)))
+    assert snapshot.eta_seconds() == 960 / 20
+
+
+def test_eta_when_rows_are_refused_does_not_wait_for_them() -> None:
+    reading = totals(1000, process=990, update=490)
+    reading["process"].rows_failed = 10
+    assert after((0.0, totals(1000, process=990, update=0)), (2.0, reading)).eta_seconds() == 500 / 245
+
+
+def test_eta_when_a_stage_has_not_moved_is_unknown() -> None:
+    assert after((0.0, totals(0)), (2.0, totals(200, update=0))).eta_seconds() is None
+    assert after((0.0, totals(0))).eta_seconds() is None
+
+
+def test_eta_when_all_is_done_is_nothing() -> None:
+    assert after((0.0, totals(0)), (2.0, totals(1000))).eta_seconds() == 0.0
+
+
+def test_eta_when_rows_are_quarantined_does_not_wait_for_them() -> None:
+    assert after((0.0, totals(0)), (2.0, totals(990, quarantined=10))).eta_seconds() == 0.0
+
+
+def test_rate_when_the_window_has_passed_forgets_the_past() -> None:
+    run = progress(1000)
+    for elapsed, rows in ((0.0, 0), (1.0, 500), (22.0, 510), (23.0, 520)):
+        snapshot = run.observe(elapsed, totals(rows), depths())
+    assert snapshot.stages[0].rate == 10.0
+
+
+def test_explain_when_a_stage_is_stuck_names_it_with_depths_and_last_errors() -> None:
+    reading = totals(insert=1234)
+    reading["insert"].last_errors.extend(["first", "second"])
+    snapshot = progress().observe(1.0, reading, depths(insert=Depth(visible=7, in_flight=3, delayed=2)))
+    assert explain(snapshot, reading) == (
+        "stage insert is stuck: 1,234 rows done, 9 messages queued and 3 in flight; its last errors: first | second"
+    )
+
+
+def test_explain_when_two_stages_wait_names_the_first() -> None:
+    reading = totals()
+    snapshot = progress().observe(1.0, reading, depths(process=Depth(1), update=Depth(1)))
+    assert explain(snapshot, reading).startswith("stage process is stuck")
+
+
+def test_explain_when_clean_has_not_finished_names_it_without_depths() -> None:
+    reading = totals(5, clean_done=False)
+    snapshot = progress().observe(1.0, reading, depths(insert=Depth(1)))
+    assert explain(snapshot, reading) == "stage clean is stuck: 5 rows done; it logged no errors"
+
+
+def test_explain_when_nothing_is_queued_says_how_many_rows_are_accounted_for() -> None:
+    reading = totals(update=40)
+    snapshot = progress().observe(1.0, reading, depths({"process": 2}))
+    assert explain(snapshot, reading) == "no stage has work queued, yet only 42 rows are accounted for"

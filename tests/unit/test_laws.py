@@ -1,0 +1,254 @@
+"""Laws that hold for every input: splitting, cleaning, encoding, packing, and the engine's replacements."""
+
+from __future__ import annotations
+
+import csv
+import json
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ministack.services import dynamodb
+
+from handlers.clean_worker import Chunk, Cleaned, Job, clean_record, clean_rows, message_bodies
+from handlers.cleaning import Reason, clean_cell, column_names, is_tidy
+from handlers.csv_split import RecordScanner, records, split_complete, split_fields
+from handlers.record_batch import RecordBatch, RowError, Source, decode, encode, encode_row, pack
+from handlers.settings import Settings
+from handlers.splitter import split_object
+from handlers.table_writer import ItemEncoder
+from harness.corpus import CorpusSpec, corpus_bytes, expected_block
+from harness.engines.embedded.acceleration import FastJson, LeanBatchWrite, fast_item_size
+
+CELL = st.text(st.sampled_from('ab, "\n\t é\u0301\u200b\u00a0\\\x07\ufffe'), max_size=8)
+RAW = st.text(st.sampled_from('ab,"\n é'), max_size=40)
+SOURCE = Source("bucket", "key.csv", "1")
+
+
+def job(columns: int, **changed: Any) -> Job:
+    return Job(SOURCE, tuple(f"c{i}" for i in range(columns)), Settings(**changed))
+
+
+def cut(data: bytes, cuts: list[int]) -> list[bytes]:
+    points = sorted({c % (len(data) + 1) for c in cuts} | {0, len(data)})
+    return [data[a:b] for a, b in pairwise(points)]
+
+
+@given(RAW, st.lists(st.integers(0, 200), max_size=5))
+def test_scanner_when_bytes_are_cut_anywhere_finds_the_same_records(text: str, cuts: list[int]) -> None:
+    data = text.encode()
+    whole, pieces = RecordScanner(), RecordScanner()
+    expected = whole.feed(data)
+    found = [pieces.feed(piece) for piece in cut(data, cuts)]
+    assert sum(f.records for f in found) == expected.records
+    assert pieces.in_quotes == whole.in_quotes
+
+
+@given(RAW)
+def test_records_when_read_by_csv_are_the_same(text: str) -> None:
+    chunk = (text + "\n").encode()
+    scanner = RecordScanner()
+    scanner.feed(chunk)
+    if scanner.in_quotes:
+        return
+    ours = [split_complete(record.decode()) for _, record in records(chunk)]
+    theirs = [row or [""] for row in csv.reader(chunk.decode().splitlines(keepends=True))]
+    assert ours == theirs
+    assert ours == [split_fields(record.decode()) for _, record in records(chunk)]
+
+
+@given(RAW, st.integers(1, 30))
+def test_chunks_when_blocks_have_any_size_keep_rows_and_offsets(text: str, size: int) -> None:
+    data = b"head,er\n" + text.encode()
+    blocks = [data[i : i + size] for i in range(0, len(data), size)]
+    _, chunks = split_object(iter(blocks))
+    seen = []
+    for chunk in chunks:
+        assert data[chunk.offset : chunk.offset + len(chunk.data)] == chunk.data
+        row = chunk.first_row
+        for offset, record in records(chunk.data):
+            seen.append((row, chunk.offset + offset, record))
+            row += 1
+    assert [row for row, _, _ in seen] == list(range(1, len(seen) + 1))
+    assert [(offset, record) for _, offset, record in seen] == [
+        (8 + offset, record) for offset, record in records(data[8:])
+    ]
+
+
+@given(st.lists(CELL, min_size=3, max_size=3))
+def test_fast_path_when_compared_with_the_exact_one_gives_the_same_row(cells: list[str]) -> None:
+    line = ",".join('"' + c.replace('"', '""') + '"' if set(c) & set('",\n') else c for c in cells)
+    chunk = Chunk(0, line.encode() + b"\n", 1, 0)
+    cleaned = Cleaned()
+    fast = list(clean_rows(chunk, job(3), cleaned))
+    exact = clean_record(1, line, job(3))
+    if isinstance(exact, Reason):
+        assert fast == []
+        assert json.loads(cleaned.rejects[0])["reason"] == exact
+    else:
+        assert [json.loads(f) for f in fast] == [json.loads(exact)]
+        assert json.loads(exact) == [1, *map(clean_cell, cells)]
+
+
+@given(RAW)
+def test_fast_path_when_quotes_are_odd_gives_what_the_exact_one_gives(text: str) -> None:
+    line = text.replace("\n", " ")
+    scanner = RecordScanner()
+    scanner.feed(line.encode() + b"\n")
+    if scanner.in_quotes:
+        return
+    columns = len(split_complete(line))
+    cleaned = Cleaned()
+    fast = list(clean_rows(Chunk(0, line.encode() + b"\n", 1, 0), job(columns), cleaned))
+    exact = clean_record(1, line, job(columns))
+    assert [json.loads(f) for f in fast] == ([] if isinstance(exact, Reason) else [json.loads(exact)])
+
+
+@given(st.text())
+def test_cleaning_when_done_twice_changes_nothing_more(text: str) -> None:
+    once = clean_cell(text)
+    assert clean_cell(once) == once
+    if is_tidy(text) and text == text.strip():
+        assert once == text
+
+
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=12))
+def test_column_names_when_headers_are_arbitrary_are_unique_identifiers(cells: list[str]) -> None:
+    names = column_names(cells)
+    assert len(set(names)) == len(cells)
+    assert all(name.isascii() and name.isidentifier() and not name.startswith("_") for name in names)
+    assert "record_id" not in names
+
+
+@given(
+    st.lists(st.lists(st.text(), min_size=2, max_size=2), max_size=5),
+    st.none() | st.builds(RowError, st.text(), st.text(), st.text()),
+)
+def test_record_batch_when_encoded_decodes_to_itself(cells: list[list[str]], error: RowError | None) -> None:
+    batch = RecordBatch("0" * 16, ("a", "b"), [[i, *c] for i, c in enumerate(cells)], SOURCE, error)
+    assert decode(encode(batch)) == batch
+
+
+@given(st.lists(st.text(max_size=30), max_size=40), st.integers(1, 8), st.integers(40, 200), st.integers(0, 20))
+def test_packing_when_rows_fit_never_exceeds_the_limits(texts: list[str], most: int, size: int, head: int) -> None:
+    rows = [encode_row(i, [t]) for i, t in enumerate(texts)]
+    groups = list(pack(rows, head, most, size))
+    assert [row for group in groups for row in group] == rows
+    for group in groups:
+        assert len(group) <= most
+        body = head + len(",".join(group).encode()) + 2
+        assert len(group) == 1 or body <= size
+
+
+@given(
+    st.text() | st.sampled_from(["", '{"S":""}', '"S":""']),
+    st.text(),
+    st.text(st.characters(blacklist_characters="#"), min_size=1),
+)
+def test_item_encoder_when_values_are_arbitrary_gives_the_plain_item(one: str, two: str, source: str) -> None:
+    encoder = ItemEncoder(source, ("one", "_amount_minor", "x y"), {"_status": "inserted"})
+    item = json.loads(encoder.encode([7, one, "12", two]))["PutRequest"]["Item"]
+    assert item == {
+        "record_id": {"S": f"{source}#7"},
+        "one": {"S": one} if one else {"NULL": True},
+        "_amount_minor": {"N": "12"},
+        "x y": {"S": two} if two else {"NULL": True},
+        "_status": {"S": "inserted"},
+    }
+
+
+def test_cleaner_when_fed_a_soiled_corpus_gives_exactly_what_the_generator_expects() -> None:
+    spec = CorpusSpec(rows=6_000, seed=9, dirty=0.4, quarantine=0.05, poison=0.02)
+    data = b"".join(corpus_bytes(spec))
+    header, chunks = split_object(iter([data[i : i + 70_001] for i in range(0, len(data), 70_001)]))
+    work = Job(SOURCE, header, Settings())
+    rows: dict[int, tuple[str, ...]] = {}
+    rejected: dict[int, str] = {}
+    for chunk in chunks:
+        cleaned = Cleaned()
+        for body in message_bodies(chunk, work, cleaned):
+            rows.update((row[0], tuple(row[1:])) for row in decode(body).rows)
+        rejected.update((line["row"], line["reason"]) for line in map(json.loads, cleaned.rejects))
+    expected = [row for block in range(spec.blocks) for row in expected_block(spec, block)]
+    assert rejected == {e.row: e.reason for e in expected if e.cells is None}
+    assert rows == {e.row: e.cells for e in expected if e.cells is not None}
+
+
+ATTRIBUTE = st.recursive(
+    st.builds(lambda s: {"S": s}, st.text(max_size=20))
+    | st.builds(lambda n: {"N": str(n)}, st.integers(-(10**30), 10**30))
+    | st.builds(lambda b: {"BOOL": b}, st.booleans()),
+    lambda inner: (
+        st.builds(lambda v: {"L": v}, st.lists(inner, max_size=3))
+        | st.builds(lambda v: {"M": v}, st.dictionaries(st.text(max_size=5), inner, max_size=3))
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.text(max_size=10), ATTRIBUTE, max_size=6))
+def test_item_size_when_computed_fast_equals_the_original(item: dict[str, Any]) -> None:
+    assert fast_item_size(dynamodb._attribute_value_size)(item) == dynamodb._item_size_bytes(item)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+@settings(max_examples=200)
+def test_fast_json_when_it_stands_in_for_json_means_the_same(value: Any) -> None:
+    assert json.loads(FastJson.dumps(value, ensure_ascii=False)) == json.loads(json.dumps(value))
+    assert FastJson.loads(json.dumps(value)) == json.loads(json.dumps(value))
+
+
+def test_fast_json_when_an_integer_exceeds_64_bits_writes_it_whole() -> None:
+    assert FastJson.dumps({"n": 2**70}) == json.dumps({"n": 2**70})
+
+
+def test_fast_json_when_text_is_broken_raises_what_json_raises() -> None:
+    with pytest.raises(json.JSONDecodeError):
+        FastJson.loads("{")
+
+
+def test_lean_batch_write_when_capacity_is_asked_for_answers_as_the_original() -> None:
+    class Module:
+        calls: ClassVar[list[str]] = []
+
+        @staticmethod
+        def _validate_item(item: Any, *_: Any) -> Any:
+            Module.calls.append("validate")
+            return "bad" if item.get("bad") else None
+
+        @staticmethod
+        def _accumulate_write_capacity(*_: Any) -> None:
+            Module.calls.append("capacity")
+
+        @staticmethod
+        def _batch_write_item(data: Any) -> Any:
+            for item in data["items"] * 2:
+                error = lean.validate_item(item)
+                if error:
+                    return error
+            lean.accumulate()
+            return "ok"
+
+    lean = LeanBatchWrite(Module)
+    assert lean.batch_write_item({"items": [{}, {}]}) == "ok"
+    assert Module.calls == ["validate", "validate"]
+    Module.calls.clear()
+    assert lean.batch_write_item({"items": [{}], "ReturnConsumedCapacity": "TOTAL"}) == "ok"
+    assert Module.calls == ["validate", "capacity"]
+    assert lean.batch_write_item({"items": [{"bad": True}]}) == "bad"
+    lean.validate_item({})
+    lean.validate_item({})
+    assert Module.calls[-2:] == ["validate", "validate"]
