@@ -4,7 +4,7 @@ ROWS ?= 800000
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .PHONY: help run test test-docker lint check bench setup lock clean
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import harness.corpus
 import harness.engines.registry
 from harness import cli
+from harness.commands import options
 from harness.corpus import CorpusSpec, corpus_bytes
 from harness.errors import (
     EngineError,
@@ -71,8 +72,8 @@ def test_main_when_a_parameter_is_malformed_exits_2_naming_it(command: Command, 
 
 
 def test_parse_parameters_when_values_hold_equal_signs_or_nothing_keeps_them() -> None:
-    assert cli.parse_parameters(["A=1=2", "B=", "A=3"]) == {"A": "3", "B": ""}
-    assert cli.parse_parameters(None) == {}
+    assert options.parse_parameters(["A=1=2", "B=", "A=3"]) == {"A": "3", "B": ""}
+    assert options.parse_parameters(None) == {}
 
 
 @pytest.mark.parametrize(

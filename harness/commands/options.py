@@ -1,0 +1,50 @@
+"""Options, consoles and small helpers that several commands share."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness.errors import UsageError
+
+out = Console()
+err = Console(stderr=True)
+
+Rows = Annotated[int, typer.Option("--rows", "-n", help="Rows of the generated corpus.")]
+Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same bytes on any machine.")]
+Dirty = Annotated[float, typer.Option(help="Share of rows that need cleaning.")]
+Quarantine = Annotated[float, typer.Option(help="Share of rows that clean must reject.")]
+Poison = Annotated[float, typer.Option(help="Share of rows that a later stage must give up.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", envvar="HARNESS_ENGINE", help="Engine to run on: embedded, localstack.")
+]
+Profile = Annotated[str, typer.Option(help="Concurrency profile of the embedded engine: local, 2021, 2026.")]
+Params = Annotated[
+    list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Template parameter; repeatable.")
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder for results; each run gets a folder of its own in it.")]
+
+
+def parse_parameters(given: list[str] | None) -> dict[str, str]:
+    """Return template parameters given as KEY=VALUE; raises UsageError naming the one that is not."""
+    parameters = {}
+    for text in given or []:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise UsageError(f"--param {text!r} is not KEY=VALUE", hint="for example --param RowsPerMessage=1")
+        parameters[name] = value
+    return parameters
+
+
+def wait_for_interrupt() -> None:
+    """Return when the user presses Ctrl-C."""
+    out.print("\nup until Ctrl-C")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        out.print("stopping")

@@ -1,0 +1,163 @@
+"""run, generate, deploy, doctor: the commands about one pipeline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from harness.commands.options import (
+    Dirty,
+    EngineName,
+    Out,
+    Params,
+    Poison,
+    Profile,
+    Quarantine,
+    Rows,
+    Seed,
+    out,
+    parse_parameters,
+    wait_for_interrupt,
+)
+from harness.errors import ExitCode, UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (run, generate, deploy, doctor):
+        app.command()(command)
+
+
+def run(
+    rows: Rows = 800_000,
+    seed: Seed = 1,
+    dirty: Dirty = 0.05,
+    quarantine: Quarantine = 0.002,
+    poison: Poison = 0.0002,
+    file: Annotated[Path | None, typer.Option(help="Run your own CSV instead of a generated corpus.")] = None,
+    engine: EngineName = "embedded",
+    profile: Profile = "local",
+    param: Params = None,
+    out_dir: Out = Path("runs"),
+    stall_timeout: Annotated[float, typer.Option(help="Give up when nothing moves for this many seconds.")] = 120.0,
+    ceiling: Annotated[bool, typer.Option(help="First measure the engine's bare rates, for comparison.")] = True,
+    keep: Annotated[bool, typer.Option(help="Keep the engine up afterwards, for `harness dlq`, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
+) -> None:
+    """Generate, deploy, upload, watch, audit: the main job.
+
+    Every row is followed to its end: rows in = updated + quarantined + in a dead-letter queue, checked one by one.
+
+    Examples:
+
+      harness run                              800,000 rows
+      harness run --rows 50000 --poison 0.01   a small run with many bad rows
+      harness run --file my.csv                your own file
+      harness run -p RowsPerMessage=1          one row a message, as in the published design
+    """
+    from harness.corpus import CorpusSpec
+    from harness.engines.registry import create
+    from harness.results import new_run_folder
+    from harness.run.core import Runner, RunOptions
+    from harness.run.summary import print_summary
+    from harness.session import remember
+
+    parameters = parse_parameters(param)
+    if file is not None and not file.is_file():
+        raise UsageError(f"{file} is not a file")
+    spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
+    options = RunOptions(spec, file, parameters, stall_timeout, ceiling)
+    runner = Runner(out, quiet=as_json)
+    given = runner.prepare(options, in_memory=engine == "embedded")
+    folder = new_run_folder(out_dir)
+    with create(engine, profile=profile) as started:
+        finished = runner.run(started, given, options, folder)
+        if as_json:
+            print(json.dumps(finished.result))  # noqa: T201
+        else:
+            print_summary(out, finished)
+        if keep:
+            with remember(started, finished.deployment):
+                wait_for_interrupt()
+    if not (finished.audit.conserved and finished.audit.as_expected):
+        raise typer.Exit(ExitCode.NOT_CONSERVED)
+
+
+def generate(
+    path: Annotated[Path, typer.Argument(help="Where to write the CSV; its manifest goes beside it.")],
+    rows: Rows = 800_000,
+    seed: Seed = 1,
+    dirty: Dirty = 0.05,
+    quarantine: Quarantine = 0.002,
+    poison: Poison = 0.0002,
+) -> None:
+    """Write a corpus and its manifest, which says what must become of every row.
+
+    Example: harness generate transactions.csv --rows 100000 --seed 7
+    """
+    from harness.corpus import CorpusSpec, manifest_path
+    from harness.corpus import generate as write
+    from harness.run.core import ProgressBar
+
+    spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
+    with ProgressBar(out, "generating", rows) as advance:
+        manifest = write(path, spec, advance)
+    size = f"{manifest.rows:,} rows, {manifest.file_bytes:,} bytes"
+    out.print(f"{path}: {size}, sha256 {manifest.sha256}", highlight=False)
+    out.print(f"{manifest_path(path)}: {manifest.rows_updated:,} rows must be updated", highlight=False)
+
+
+def deploy(
+    engine: EngineName = "embedded",
+    profile: Profile = "local",
+    param: Params = None,
+    once: Annotated[
+        bool, typer.Option(help="Deploy to an engine that stays up by itself (LocalStack), and end.")
+    ] = False,
+) -> None:
+    """Start an engine with the pipeline deployed and keep it up until Ctrl-C.
+
+    Upload with any S3 client to the endpoint it prints; look at dead letters with `harness dlq` in another terminal.
+    """
+    from harness.engines.registry import create
+    from harness.run.core import STACK, TEMPLATE
+    from harness.session import remember
+
+    parameters = parse_parameters(param)
+    if once and engine == "embedded":
+        raise UsageError("--once: the embedded engine ends with this command", hint="leave --once out")
+    with create(engine, profile=profile) as started:
+        deployment = started.deploy(TEMPLATE, parameters, stack_name=STACK)
+        table = Table("output", "value", box=None, header_style="bold")
+        for key, value in sorted(deployment.outputs.items()):
+            table.add_row(key, value)
+        out.print(table)
+        out.print(f"\nendpoint   {started.endpoints.default}", highlight=False)
+        out.print(
+            f"           AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={started.endpoints.region} "
+            f"aws --endpoint-url {started.endpoints.default} s3 cp my.csv s3://{deployment.output('UploadBucket')}/",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if once:
+            return
+        with remember(started, deployment):
+            wait_for_interrupt()
+
+
+def doctor() -> None:
+    """Check what this machine can do, and say what to do about the rest. Exits with 5 if a run cannot work."""
+    from harness.doctor.checks import Status, examine
+
+    colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
+    results = examine()
+    table = Table("", "check", "found", "what to do", box=None, header_style="bold")
+    for result in results:
+        table.add_row(f"[{colours[result.status]}]{result.status}[/]", result.name, result.found, result.advice)
+    out.print(table)
+    if any(r.status is Status.FAIL for r in results):
+        raise typer.Exit(ExitCode.ENVIRONMENT)
