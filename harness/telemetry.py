@@ -11,6 +11,9 @@ from typing import Any
 _OVERLAP_MS = 3000
 """Events may become visible a little after later ones; this far back they are read again."""
 
+_PAGE_EVENTS = 10_000
+"""Most events of one FilterLogEvents answer (API reference). MiniStack cuts there and gives no token to go on with."""
+
 
 @dataclass
 class StageTotals:
@@ -62,19 +65,41 @@ class StageTotals:
         }
 
 
+@dataclass(slots=True)
+class SourceTotals:
+    """Sums over one stage's telemetry of one source object. Times are Unix milliseconds, 0 where there was none:
+    `ok_ms` is the end of the last invocation in which a row succeeded, `failed_ms` of the last in which one failed.
+
+    Rows count by delivery, as in `StageTotals`.
+    """
+
+    rows_in: int = 0
+    rows_ok: int = 0
+    rows_failed: int = 0
+    rows_quarantined: int = 0
+    ok_ms: int = 0
+    failed_ms: int = 0
+    ended_ms: int = 0
+
+
 class TelemetryReader:
     """Follows the log groups of all stages, for the sources of one run.
 
-    `groups` maps stage name to log group. With `sources` None every source counts.
+    `groups` maps stage name to log group. With `sources` None every source counts; lines older than `since_ms` (Unix
+    milliseconds) never do. `by_source` has the sums of each source by stage.
     """
 
-    def __init__(self, logs: Any, groups: Mapping[str, str], sources: set[str] | None = None) -> None:
+    def __init__(
+        self, logs: Any, groups: Mapping[str, str], sources: set[str] | None = None, *, since_ms: int = 0
+    ) -> None:
         self.totals = {stage: StageTotals() for stage in groups}
+        self.by_source: dict[str, dict[str, SourceTotals]] = {}
         self.log_bytes = 0
         self._logs = logs
         self._groups = groups
         self._sources = sources
-        self._since: dict[str, int] = dict.fromkeys(groups, 0)
+        self._earliest = since_ms
+        self._since: dict[str, int] = dict.fromkeys(groups, since_ms)
         self._recent: dict[str, dict[str, int]] = {stage: {} for stage in groups}
 
     def poll(self) -> None:
@@ -85,7 +110,7 @@ class TelemetryReader:
     def _poll(self, stage: str, group: str) -> None:
         arguments: dict[str, Any] = {
             "logGroupName": group,
-            "startTime": max(0, self._since[stage] - _OVERLAP_MS),
+            "startTime": max(self._earliest, self._since[stage] - _OVERLAP_MS),
         }
         recent = self._recent[stage]
         while True:
@@ -93,21 +118,28 @@ class TelemetryReader:
                 answer = self._logs.filter_log_events(**arguments)
             except self._logs.exceptions.ResourceNotFoundException:
                 return
+            fresh = False
             for event in answer["events"]:
                 if event["eventId"] in recent:
                     continue
+                fresh = True
                 recent[event["eventId"]] = event["timestamp"]
                 self._since[stage] = max(self._since[stage], event["timestamp"])
                 self.log_bytes += len(event["message"])
-                self._take(self.totals[stage], event["message"])
+                self._take(stage, event["message"])
             token = answer.get("nextToken")
-            if not token:
+            if token:
+                arguments["nextToken"] = token
+            elif fresh and len(answer["events"]) >= _PAGE_EVENTS:
+                arguments.pop("nextToken", None)
+                arguments["startTime"] = answer["events"][-1]["timestamp"]
+            else:
                 break
-            arguments["nextToken"] = token
         horizon = self._since[stage] - 2 * _OVERLAP_MS
         self._recent[stage] = {i: stamp for i, stamp in recent.items() if stamp >= horizon}
 
-    def _take(self, totals: StageTotals, message: str) -> None:
+    def _take(self, stage: str, message: str) -> None:
+        totals = self.totals[stage]
         if not message.startswith("{"):
             _take_platform_line(totals, message)
             return
@@ -134,6 +166,22 @@ class TelemetryReader:
             # Retries of rows that can only fail go on for a while; they are not the stage's work.
             totals.ended_ms = max(totals.ended_ms, ended)
         totals.started_ms = min(totals.started_ms or started, started)
+        by_stage = self.by_source.setdefault(line["source_id"], {})
+        source = by_stage.get(stage) or by_stage.setdefault(stage, SourceTotals())
+        _add_to_source(source, line, ended)
+
+
+def _add_to_source(source: SourceTotals, line: Mapping[str, Any], ended: int) -> None:
+    ok, failed = _sum(line["RowsOk"]), _sum(line["RowsFailed"])
+    source.rows_in += _sum(line["RowsIn"])
+    source.rows_ok += ok
+    source.rows_failed += failed
+    source.rows_quarantined += _sum(line["RowsQuarantined"])
+    source.ended_ms = max(source.ended_ms, ended)
+    if ok:
+        source.ok_ms = max(source.ok_ms, ended)
+    if failed:
+        source.failed_ms = max(source.failed_ms, ended)
 
 
 def _take_platform_line(totals: StageTotals, message: str) -> None:

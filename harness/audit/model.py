@@ -34,11 +34,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Finding:
-    """One row that is not as it should be; `problem` is a word, `detail` what was expected and found."""
+    """One row that is not as it should be; `problem` is a word, `detail` what was expected and found, `key` the
+    object's."""
 
     row: int
     problem: str
     detail: str
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Places:
 @dataclass
 class AuditReport:
     """The verdict over a run. `conserved`: every row is in exactly one place, and unharmed. `as_expected`: every
-    row is where the manifest says, for the reason it says (always so without a manifest)."""
+    row is where the manifest says, for the reason it says (always so without a manifest). `object_key` names the
+    object whose rows are being judged, for the findings."""
 
     rows: int = 0
     updated: int = 0
@@ -70,6 +73,7 @@ class AuditReport:
     items_accounted: int = 0
     with_manifest: bool = False
     seconds: float = 0.0
+    object_key: str = ""
 
     _UNEXPECTED = frozenset({"unexpected place", "unexpected reason"})
 
@@ -93,7 +97,7 @@ class AuditReport:
         """Note one row that is not as it should be."""
         self.problems[problem] += 1
         if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(Finding(row, problem, detail))
+            self.findings.append(Finding(row, problem, detail, self.object_key))
 
     def sentence(self) -> str:
         """Return the verdict in one line."""

@@ -301,7 +301,7 @@ def test_report_when_written_as_json_is_plain_data() -> None:
     data = json.loads(json.dumps(report.to_json()))
     assert data["conserved"] is False
     assert data["problems"] == {"lost": 1}
-    assert data["findings"] == [{"row": 1, "problem": "lost", "detail": "in no place"}]
+    assert data["findings"] == [{"row": 1, "problem": "lost", "detail": "in no place", "key": ""}]
 
 
 def test_report_when_empty_is_conserved() -> None:
