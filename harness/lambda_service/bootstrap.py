@@ -21,6 +21,9 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 1, 2, 4, 0x4000, 0x40000
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
+PARENT_VARIABLE = "HARNESS_PARENT"
+"""Environment variable with the process id of whoever starts a process of the engine. Asking the kernel instead would
+come too late: a parent that died while its child was starting is no longer the parent."""
 
 
 def die_with_parent(parent: int) -> None:
@@ -33,6 +36,11 @@ def die_with_parent(parent: int) -> None:
     _libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def parent_from_environment() -> int:
+    """Return the process id of whoever started this process: PARENT_VARIABLE, or else the present parent."""
+    return int(os.environ.get(PARENT_VARIABLE) or os.getppid())
 
 
 def hide_shared_memory() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.engines.embedded import guard, processes
 from tests.contract.support import eventually
 
 
@@ -70,13 +71,71 @@ def test_harness_when_it_is_ended_leaves_nothing_behind(tmp_path: Path, moment: 
             alive = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
             return not alive and not list((tmp_path / "tmp").glob("harness-*"))
 
-        eventually("processes and folders gone", gone, seconds=20)
-        eventually("control groups gone", lambda: control_groups() <= groups, seconds=10)
+        eventually("processes and folders gone", gone, seconds=60)
+        eventually("control groups gone", lambda: control_groups() <= groups, seconds=60)
     finally:
         process.kill()
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def carrying(text: str) -> list[int]:
+    """Return the processes with `text` in their environment."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if text.encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes through /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_engine_when_it_is_ended_at_any_moment_of_its_start_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    groups = control_groups()
+    for attempt in range(8):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        process = start(folder)
+        try:
+            wait_for_line(process, "^corpus ")
+            time.sleep(attempt * 0.15)
+            process.send_signal(number)
+            assert process.wait(120) == (-signal.SIGKILL if number is signal.SIGKILL else 130)
+            eventually("processes gone", lambda where=folder: not carrying(str(where)), seconds=60)
+            eventually("folders gone", lambda where=folder: not list((where / "tmp").glob("harness-*")), seconds=60)
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+    eventually("control groups gone", lambda: control_groups() <= groups, seconds=60)
+
+
+def test_guard_when_a_process_was_never_registered_kills_it_by_its_mark(tmp_path: Path) -> None:
+    work_dir = tmp_path / "harness-work"
+    (work_dir / "pids").mkdir(parents=True)
+    other = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    unregistered = subprocess.Popen(
+        ["sleep", "60"], env={**os.environ, guard.MARK: str(work_dir)}, start_new_session=True
+    )
+    try:
+        watcher = processes.start_guard(work_dir)
+        assert watcher.stdin is not None
+        watcher.stdin.close()
+        assert unregistered.wait(30) == -signal.SIGKILL
+        assert watcher.wait(30) == 0
+        assert other.poll() is None
+        assert not work_dir.exists()
+    finally:
+        for process in (other, unregistered):
+            process.kill()
+            process.wait()
 
 
 def test_engine_when_its_data_services_die_ends_with_an_error_and_exit_code_5(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from harness.engines.embedded import guard
 from harness.errors import EngineError
+from harness.lambda_service.bootstrap import PARENT_VARIABLE
 from harness.lambda_service.model import ServiceSettings
 from harness.lambda_service.service import TOKEN_HEADER
 
@@ -71,6 +73,17 @@ def tail(path: Path, lines: int = 12) -> str:
     return "\n".join(path.read_text("utf-8", "replace").splitlines()[-lines:]) or "(empty log)"
 
 
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Put Ctrl-C and SIGTERM off until the end of the context, so that what is made in it is known to its maker."""
+    numbers = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def start_guard(work_dir: Path) -> subprocess.Popen[bytes]:
     """Start the guard; it acts when this process ends or closes the returned process's standard input."""
     return subprocess.Popen(
@@ -109,7 +122,7 @@ def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, 
                 str(listener.fileno()),
                 *(["--stock"] if stock else []),
             ],
-            env={**variables, **_import_path()},
+            env={**variables, **_own_variables(work_dir)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -130,7 +143,7 @@ def start_lambda_service(work_dir: Path, settings: ServiceSettings) -> tuple[Chi
     with (work_dir / "lambda-service.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "harness.lambda_service"],
-            env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", **_import_path()},
+            env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", **_own_variables(work_dir)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -172,9 +185,13 @@ def control(url: str, token: str, method: str, path: str, body: Any = None) -> A
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def _import_path() -> dict[str, str]:
-    # The engine's own processes must find this package also where it runs from a checkout.
-    return {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+def _own_variables(work_dir: Path) -> dict[str, str]:
+    return {
+        # The engine's own processes must find this package also where it runs from a checkout.
+        "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
+        PARENT_VARIABLE: str(os.getpid()),
+        guard.MARK: str(work_dir),
+    }
 
 
 def _wait_until_healthy(child: Child, url: str) -> None:

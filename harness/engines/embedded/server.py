@@ -7,13 +7,12 @@ MiniStack runs as it is, for comparison.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 
 import uvicorn
 
 from harness.engines.embedded.acceleration import install
-from harness.lambda_service.bootstrap import die_with_parent
+from harness.lambda_service.bootstrap import die_with_parent, parent_from_environment
 
 GC_THRESHOLDS = (200_000, 50, 1_000)
 """Collections walk every live item; with Python's defaults millions of items make each one take seconds."""
@@ -21,7 +20,7 @@ GC_THRESHOLDS = (200_000, 50, 1_000)
 
 def main() -> None:
     """Serve until SIGTERM, or until the parent dies."""
-    die_with_parent(os.getppid())
+    die_with_parent(parent_from_environment())
     descriptor = int(sys.argv[1])
     if "--stock" not in sys.argv[2:]:
         install()
