@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import EnvironmentProblem
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def new_run_folder(out: Path) -> Path:

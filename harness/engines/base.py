@@ -56,6 +56,16 @@ class EngineReport:
     functions: Mapping[str, Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class FunctionActivity:
+    """One function at this moment: invocations that run, cold starts since the engine started, and the concurrency
+    that its event source mapping or reservation allows it now (None where only the account's limit holds)."""
+
+    running: int
+    cold_starts: int
+    limit: int | None = None
+
+
 class Engine(Protocol):
     """An engine's life: start, deploy, give clients, report, stop. Also a context manager."""
 
@@ -87,6 +97,12 @@ class Engine(Protocol):
 
     def report(self) -> EngineReport:
         """Return what the engine knows of itself and of its functions so far."""
+
+    def activity(self) -> Mapping[str, FunctionActivity] | None:
+        """Return what every function does now, by short name (`insert`), or None where the engine does not know.
+
+        Cheap: called once a second while a run goes on.
+        """
 
     def stop(self) -> None:
         """Stop everything the engine started; safe to call twice and after a failed start."""

@@ -128,6 +128,10 @@ class EnvironmentPool:
         self._count(figures, outcome)
         return outcome
 
+    def running(self, name: str) -> int:
+        """Return how many invocations of a function run now."""
+        return self._ledger.running(name)
+
     async def close_idle(self, now: float) -> None:
         """Close environments unused for `IDLE_SECONDS`; `now` is monotonic seconds."""
         for warm in self._warm.values():

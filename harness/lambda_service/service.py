@@ -1,7 +1,8 @@
 """The Lambda service: stacks of functions and mappings, driven over a loopback HTTP endpoint.
 
 The endpoint serves Lambda's own `Invoke` and `PutFunctionConcurrency`, so that boto3's lambda client works
-against it, and a control API of three calls (`/_control/...`) that wants the token the engine made up.
+against it, and a control API (`/_control/...`) that wants the token the engine made up: upload a package, put, list
+and delete stacks, get the report. `GET /_control/health` alone wants none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hmac
 import logging
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,7 +20,7 @@ from aiohttp import web
 from botocore.credentials import Credentials
 
 from harness.errors import HarnessError
-from harness.lambda_service import limits
+from harness.lambda_service import limits, packages
 from harness.lambda_service.aws import AwsClient
 from harness.lambda_service.concurrency import ConcurrencyLedger, profile_named
 from harness.lambda_service.environment import ExecutionEnvironment, Sandbox
@@ -129,12 +131,34 @@ class LambdaService:
             "uptime_seconds": round(time.monotonic() - self._started, 3),
         }
 
+    def activity(self) -> dict[str, dict[str, Any]]:
+        """Return every function's running invocations, cold starts so far, and the concurrency allowed it now, by
+        name without the stack's."""
+        allowed: dict[str, int] = {}
+        for poller in (poller for pollers in self._pollers.values() for poller in pollers):
+            if not isinstance(poller, NotificationPoller):
+                allowed[poller.function] = allowed.get(poller.function, 0) + poller.concurrency_limit()
+        found = {}
+        for stack in self._stacks.values():
+            for function in stack.functions:
+                limits_now = [n for n in (allowed.get(function.name), function.reserved_concurrency) if n is not None]
+                found[function.name.removeprefix(f"{stack.name}-")] = {
+                    "running": self._pool.running(function.name),
+                    "cold_starts": self._pool.figures[function.name].cold_starts,
+                    "limit": min(limits_now, default=None),
+                }
+        return found
+
     def application(self) -> web.Application:
         """Return the HTTP application of the service's endpoint."""
         app = web.Application(client_max_size=SYNC_PAYLOAD_LIMIT + 1024 * 1024)
+        app.router.add_get("/_control/health", self._get_health)
+        app.router.add_post("/_control/packages", self._guarded(self._post_package))
         app.router.add_put("/_control/stacks/{name}", self._guarded(self._put_stack))
+        app.router.add_get("/_control/stacks", self._guarded(self._get_stacks))
         app.router.add_delete("/_control/stacks/{name}", self._guarded(self._delete_stack))
         app.router.add_get("/_control/report", self._guarded(self._get_report))
+        app.router.add_get("/_control/activity", self._guarded(self._get_activity))
         app.router.add_post("/2015-03-31/functions/{name}/invocations", self._invoke)
         app.router.add_put("/2017-10-31/functions/{name}/concurrency", self._put_concurrency)
         return app
@@ -156,6 +180,24 @@ class LambdaService:
         await self.put_stack(StackConfig.from_json(orjson.loads(await request.read())))
         return web.json_response({})
 
+    async def _get_stacks(self, _: web.Request) -> web.Response:
+        return web.json_response({"stacks": sorted(self._stacks)})
+
+    async def _post_package(self, request: web.Request) -> web.Response:
+        package = bytearray()
+        # Read in pieces: the application's own limit is that of invocations.
+        async for piece in request.content.iter_chunked(1024 * 1024):
+            package += piece
+            if len(package) > packages.UPLOAD_LIMIT:
+                message = f"the deployment package has more than {packages.UPLOAD_LIMIT} bytes"
+                return web.json_response({"message": message}, status=413)
+        root = Path(self._settings.work_dir) / "code"
+        folder = await asyncio.to_thread(packages.store, root, bytes(package))
+        return web.json_response({"folder": str(folder)})
+
+    async def _get_health(self, _: web.Request) -> web.Response:
+        return web.json_response({"stacks": len(self._stacks)})
+
     async def _delete_stack(self, request: web.Request) -> web.Response:
         await self.delete_stack(request.match_info["name"])
         return web.json_response({})
@@ -163,6 +205,9 @@ class LambdaService:
     async def _get_report(self, _: web.Request) -> web.Response:
         await self._logs.flush()
         return web.json_response(self.report())
+
+    async def _get_activity(self, _: web.Request) -> web.Response:
+        return web.json_response(self.activity())
 
     async def _invoke(self, request: web.Request) -> web.Response:
         name = _function_name(request.match_info["name"])

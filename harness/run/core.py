@@ -128,7 +128,7 @@ class Runner:
         deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
         self._say(f"deployed   stack {STACK} on engine {engine.name}, {len(deployment.outputs)} outputs")
         before, items_before = read_depths(engine, deployment), count_items(engine, deployment)
-        began = time.monotonic()
+        began, began_at = time.monotonic(), time.time()
         sent = self._upload(engine, deployment, given)
         rate = sent.file_bytes / max(1e-6, sent.ended - sent.started) / 1e6
         self._say(f"uploaded   {sent.file_bytes / 1e6:.1f} MB in {sent.ended - sent.started:.1f} s, {rate:.0f} MB/s")
@@ -149,7 +149,7 @@ class Runner:
             )
         update = watched.totals["update"]
         pipeline = (update.ended_ms / 1000 - sent.started) if update.ended_ms else 0.0
-        result = self._result(engine, given, options, sent, watched, found, ceiling, pipeline)
+        result = self._result(engine, given, options, sent, watched, found, ceiling, pipeline, began_at)
         save_result(folder, {"run": folder.name, **result})
         self._keep_logs(engine, folder)
         return RunResult(folder, options, deployment, given.rows, sent, watched, found, ceiling, pipeline, result)
@@ -184,6 +184,7 @@ class Runner:
         found: AuditReport,
         ceiling: list[Loop],
         pipeline: float,
+        began: float,
     ) -> dict[str, Any]:
         clean = watched.totals["clean"]
         report = engine.report()
@@ -194,6 +195,9 @@ class Runner:
             if loop in by_name and by_name[loop].items_per_second
         }
         return {
+            "kind": "run",
+            "began": round(began, 3),
+            "watched_seconds": round(watched.seconds, 3),
             "engine": vars(report) | {"versions": dict(report.versions)},
             "spec": given.spec.to_json() if given.spec else {"file": given.path.name, "rows": given.rows},
             "corpus": {
@@ -214,6 +218,7 @@ class Runner:
             "memory_peak_bytes": watched.memory_peak,
             "harness_cpu_share": round(watched.harness_cpu / watched.seconds, 4) if watched.seconds else None,
             "cpu_stolen_share": round(watched.cpu_stolen, 4),
+            "cpu_seconds": {group: round(seconds, 3) for group, seconds in watched.cpu_seconds.items()},
             "log_bytes": watched.log_bytes,
         }
 

@@ -6,9 +6,14 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.engines.base import FunctionActivity
 from harness.queues import QueueDepths
+from harness.run.backlog import BacklogAge
 from harness.stages import STAGES
 from harness.telemetry import StageTotals
+
+_SENDERS = {"insert": "clean", "process": "capture", "update": "process"}
+"""Which stage sends the messages of a stage's queue."""
 
 RATE_WINDOW_SECONDS = 20.0
 CALM_TICKS = 2
@@ -17,7 +22,11 @@ CALM_TICKS = 2
 
 @dataclass(frozen=True)
 class StageView:
-    """One stage at one moment. `rows` counts deliveries that succeeded, `rate` is over the last seconds."""
+    """One stage at one moment. `rows` counts deliveries that succeeded, `rate` is over the last seconds.
+
+    `queue_age` is the age in seconds of the oldest row that waits, if rows leave in their order. `concurrency`, its
+    limit at this moment and `cold_starts` so far are None where the engine does not know them.
+    """
 
     name: str
     rows: int
@@ -27,6 +36,10 @@ class StageView:
     in_flight: int
     dlq: int
     errors: int
+    queue_age: float | None = None
+    concurrency: int | None = None
+    concurrency_limit: int | None = None
+    cold_starts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,16 +96,31 @@ class Progress:
         self._sources = sources
         self._settle_seconds = settle_seconds
         self._history: dict[str, deque[tuple[float, int]]] = {s.name: deque() for s in STAGES}
+        self._ages = {s.name: BacklogAge() for s in STAGES}
         self._last: tuple[object, ...] = ()
         self._changed_at = 0.0
         self._calm = 0
 
-    def observe(self, elapsed: float, totals: Mapping[str, StageTotals], depths: QueueDepths) -> Snapshot:
-        """Take one reading at `elapsed` seconds and return the snapshot."""
+    def observe(
+        self,
+        elapsed: float,
+        totals: Mapping[str, StageTotals],
+        depths: QueueDepths,
+        *,
+        activity: Mapping[str, FunctionActivity] | None = None,
+        arrived: int | None = None,
+    ) -> Snapshot:
+        """Take one reading at `elapsed` seconds and return the snapshot.
+
+        `activity` is the engine's, `arrived` how many rows have been uploaded so far (None where nobody counts).
+        """
         views = []
         for stage in STAGES:
             total = totals[stage.name]
             depth = depths.queues.get(stage.name)
+            waiting = _waiting(stage.name, totals, depths, arrived)
+            done = total.rows_ok + (total.rows_quarantined if stage.name == "clean" else 0)
+            function = (activity or {}).get(stage.name)
             views.append(
                 StageView(
                     name=stage.name,
@@ -103,6 +131,12 @@ class Progress:
                     in_flight=depth.in_flight if depth else 0,
                     dlq=depths.dlqs[stage.name].total,
                     errors=total.errors,
+                    queue_age=(
+                        None if waiting is None else round(self._ages[stage.name].observe(elapsed, done, waiting), 3)
+                    ),
+                    concurrency=function.running if function else None,
+                    concurrency_limit=function.limit if function else None,
+                    cold_starts=function.cold_starts if function else None,
                 )
             )
         clean = totals["clean"]
@@ -136,6 +170,26 @@ class Progress:
             history.popleft()
         then, before = history[0]
         return (rows - before) / (elapsed - then) if elapsed > then else 0.0
+
+
+def _waiting(stage: str, totals: Mapping[str, StageTotals], depths: QueueDepths, arrived: int | None) -> float | None:
+    """Return the rows that wait before or in a stage, as well as they are known; None if not at all."""
+    total, dead = totals[stage], depths.dlqs[stage].total
+    if stage == "clean":
+        return None if arrived is None else arrived - total.rows_ok - total.rows_quarantined
+    if stage == "capture":
+        # No queue tells: what insert wrote and capture has not passed on is in the stream.
+        return totals["insert"].rows_ok - total.rows_ok - dead
+    depth = depths.queues[stage]
+    return depth.total * _rows_per_message(stage, totals)
+
+
+def _rows_per_message(stage: str, totals: Mapping[str, StageTotals]) -> float:
+    """Return how many rows a message to a stage holds: by its sender's count, else by its own, else one."""
+    for name in (_SENDERS[stage], stage):
+        if totals[name].messages and totals[name].rows_ok:
+            return totals[name].rows_ok / totals[name].messages
+    return 1.0
 
 
 def explain(snapshot: Snapshot, totals: Mapping[str, StageTotals]) -> str:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -16,6 +15,7 @@ from harness.errors import StageStuck
 from harness.queues import QueueDepths, read_depths
 from harness.run.display import Display
 from harness.run.progress import Progress, Snapshot, explain
+from harness.run.usage import HARNESS, Usage, UsageSampler, machine_shares
 from harness.stages import STAGES
 from harness.telemetry import StageTotals, TelemetryReader
 
@@ -30,7 +30,8 @@ class Watched:
     """What watching found: the last snapshot, sums per stage, and what it cost.
 
     `memory_peak` is bytes of all processes of the run together, `harness_cpu` CPU seconds of this process,
-    `cpu_stolen` the share of the machine's CPU time that its host gave to others meanwhile.
+    `cpu_stolen` the share of the machine's CPU time that its host gave to others meanwhile, `cpu_seconds` CPU
+    seconds by group of processes (see `harness.run.usage`).
     """
 
     snapshot: Snapshot
@@ -40,6 +41,7 @@ class Watched:
     memory_peak: int
     harness_cpu: float
     cpu_stolen: float
+    cpu_seconds: Mapping[str, float]
 
 
 def watch(
@@ -63,8 +65,7 @@ def watch(
     groups = {s.name: deployment.output(s.log_group) for s in STAGES}
     reader = TelemetryReader(engine.client("logs"), groups, sources)
     progress = Progress(expected_rows, len(sources), SETTLE_SECONDS)
-    own = psutil.Process()
-    cpu_before = sum(own.cpu_times()[:2])
+    usage = UsageSampler(getattr(engine, "pids", {}))
     started = time.monotonic()
     machine_before = psutil.cpu_times()
     peak = 0
@@ -73,9 +74,16 @@ def watch(
             look = time.monotonic()
             engine.check()
             reader.poll()
-            snapshot = progress.observe(look - began, reader.totals, read_depths(engine, deployment).since(before))
-            peak = max(peak, memory_of(own))
-            lines.write(json.dumps({**asdict(snapshot), "memory": peak}) + "\n")
+            snapshot = progress.observe(
+                look - began,
+                reader.totals,
+                read_depths(engine, deployment).since(before),
+                activity=engine.activity(),
+                arrived=expected_rows,
+            )
+            used = usage.sample()
+            peak = max(peak, used.memory_bytes)
+            lines.write(series_line(snapshot, used))
             display.show(snapshot)
             if progress.settled(snapshot):
                 break
@@ -86,29 +94,14 @@ def watch(
                 )
             time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - look)))
     seconds = time.monotonic() - started
-    cpu = sum(own.cpu_times()[:2]) - cpu_before
+    cpu_seconds = usage.cpu_seconds()
     # Lines that came late, out of order, were not seen above: the sums that stay are read anew, from the start.
     final = TelemetryReader(engine.client("logs"), groups, sources)
     final.poll()
-    stolen = stolen_share(machine_before, psutil.cpu_times())
-    return Watched(snapshot, final.totals, final.log_bytes, seconds, peak, cpu, stolen)
+    _, stolen = machine_shares(machine_before, psutil.cpu_times())
+    return Watched(snapshot, final.totals, final.log_bytes, seconds, peak, cpu_seconds[HARNESS], stolen, cpu_seconds)
 
 
-def stolen_share(before: Any, after: Any) -> float:
-    """Return the share of CPU time between two readings of psutil.cpu_times() that a virtual machine's host
-    withheld; 0 where the system does not count it (only Linux does).
-    """
-    total = sum(after[:8]) - sum(before[:8])
-    taken = getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)
-    return float(taken / total) if total > 0 else 0.0
-
-
-def memory_of(process: psutil.Process) -> int:
-    """Return the resident bytes of a process and all its descendants; shared pages count in each."""
-    total = 0
-    for member in [process, *process.children(recursive=True)]:
-        try:
-            total += member.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total
+def series_line(snapshot: Snapshot, used: Usage) -> str:
+    """Return one line of `timeseries.jsonl`; docs/results.md explains its fields."""
+    return json.dumps({**asdict(snapshot), **asdict(used), "memory_bytes": used.memory_bytes}) + "\n"

@@ -61,6 +61,15 @@ class SqsPoller:
         """Start polling."""
         self._supervisor = spawn(self._supervise(), f"mapping {self._mapping.mapping_id}")
 
+    @property
+    def function(self) -> str:
+        """The function that the mapping invokes."""
+        return self._mapping.function
+
+    def concurrency_limit(self) -> int:
+        """Return how many batches may run at this moment."""
+        return self._scaling.allowed(time.monotonic())
+
     async def stop(self) -> None:
         """Stop polling; batches being processed are cut off and will be redelivered by SQS."""
         tasks = [*self._workers, *([self._supervisor] if self._supervisor else [])]

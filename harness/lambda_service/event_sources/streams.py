@@ -59,6 +59,15 @@ class StreamPoller:
         """Start polling."""
         self._tasks.append(spawn(self._discover(), f"mapping {self._mapping.mapping_id}"))
 
+    @property
+    def function(self) -> str:
+        """The function that the mapping invokes."""
+        return self._mapping.function
+
+    def concurrency_limit(self) -> int:
+        """Return how many batches may run at this moment: a lane of every shard each."""
+        return len(self._shards) * self._mapping.parallelization
+
     async def stop(self) -> None:
         """Stop polling; the position is not kept."""
         for task in self._tasks:

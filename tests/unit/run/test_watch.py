@@ -15,7 +15,8 @@ from rich.console import Console
 from harness.queues import Depth, QueueDepths
 from harness.run import watch as watch_module
 from harness.run.display import make_display
-from harness.run.watch import Watched, stolen_share, watch
+from harness.run.usage import machine_shares
+from harness.run.watch import Watched, watch
 from harness.stages import STAGES
 from tests.unit.run.test_telemetry import FakeLogs, emf
 
@@ -45,7 +46,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
     empty = QueueDepths({s.name: Depth() for s in STAGES if s.queue}, {s.name: Depth() for s in STAGES})
     monkeypatch.setattr(watch_module, "TICK_SECONDS", 0.01)
     monkeypatch.setattr(watch_module, "read_depths", lambda engine, deployment: empty)
-    engine: Any = SimpleNamespace(client=lambda service: logs, check=lambda: None)
+    engine: Any = SimpleNamespace(client=lambda service: logs, check=lambda: None, activity=lambda: None)
     names = {stage.log_group: stage.name for stage in STAGES}
     deployment: Any = SimpleNamespace(output=names.__getitem__)
     display = make_display(Console(file=io.StringIO()), quiet=True)
@@ -69,8 +70,8 @@ def test_watch_when_a_line_comes_late_and_out_of_order_counts_it_in_the_end(watc
     assert watched.totals["update"].rows_ok == 10
 
 
-def test_stolen_share_when_the_host_takes_time_is_its_part() -> None:
+def test_machine_shares_when_the_host_takes_time_tells_it_apart_from_use() -> None:
     before = Times(10, 0, 10, 10, 0, 0, 0, 5)
     after = Times(40, 0, 20, 40, 0, 0, 0, 35)
-    assert stolen_share(before, after) == pytest.approx(0.3)
-    assert stolen_share(before, before) == 0.0
+    assert machine_shares(before, after) == (pytest.approx(0.4), pytest.approx(0.3))
+    assert machine_shares(before, before) == (0.0, 0.0)
