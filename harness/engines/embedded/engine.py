@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines import packaging, stacks
-from harness.engines.base import Deployment, Endpoints, EngineReport
+from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionActivity
 from harness.engines.clients import Clients
 from harness.engines.embedded import processes
 from harness.engines.embedded.intrinsics import load_template
@@ -89,11 +89,11 @@ class EmbeddedEngine:
         """Start the data services and the Lambda service; raises EngineError."""
         if self._given_dir is not None:
             self._given_dir.mkdir(parents=True, exist_ok=True)
-        work_dir = Path(tempfile.mkdtemp(prefix="harness-", dir=self._given_dir))
-        self._work_dir = work_dir
-        (work_dir / "pids").mkdir()
-        self._guard = processes.start_guard(work_dir)
         try:
+            with processes.signals_held():
+                self._work_dir = work_dir = Path(tempfile.mkdtemp(prefix="harness-", dir=self._given_dir))
+                (work_dir / "pids").mkdir()
+                self._guard = processes.start_guard(work_dir)
             data, self._data_url = processes.start_data_services(work_dir, stock=self._stock)
             self._children.append(data)
             runtime = packaging.link_runtime(work_dir / "runtime")
@@ -177,6 +177,11 @@ class EmbeddedEngine:
         versions["python"] = sys.version.split()[0]
         service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
         return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service})
+
+    def activity(self) -> Mapping[str, FunctionActivity]:
+        """Return what every function does now, by short name."""
+        answer = processes.control(self._lambda_url, self._token, "GET", "activity")
+        return {name: FunctionActivity(**figures) for name, figures in answer.items()}
 
     def stop(self) -> None:
         """Stop every process and remove the work folder; safe to call twice."""
