@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.engines.base import Engine
 from harness.errors import UsageError
 
-ENGINES = ("embedded", "localstack")
+ENGINES = ("embedded", "localstack", "localstack-data")
 
 
 def create(name: str, *, work_dir: Path | None = None, profile: str = "local") -> Engine:
@@ -20,4 +20,8 @@ def create(name: str, *, work_dir: Path | None = None, profile: str = "local") -
         from harness.engines.localstack import LocalStackEngine
 
         return LocalStackEngine()
+    if name == "localstack-data":
+        from harness.engines.localstack import LocalStackDataEngine
+
+        return LocalStackDataEngine(profile=profile)
     raise UsageError(f"engine {name!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")

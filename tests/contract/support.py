@@ -87,6 +87,15 @@ def eventually(what: str, probe: Callable[[], Any], *, seconds: float = 90.0) ->
     raise AssertionError(f"{what} did not happen within {seconds:g} s")
 
 
+def most_at_once(notes: list[dict[str, Any]]) -> int:
+    """Return the most invocations that ran at the same time, from notes of their start and end."""
+    running = most = 0
+    for note in sorted(notes, key=lambda n: float(n["t"])):
+        running += 1 if note["at"] == "start" else -1
+        most = max(most, running)
+    return most
+
+
 class Stack:
     """A deployed test stack: one function `Fn`, a queue `Seen` it reports to, and whatever was added."""
 

@@ -43,16 +43,33 @@ def test_function_when_its_code_does_not_import_answers_with_the_import_error(st
 def test_timeout_when_function_has_children_kills_them_too(stack: DeployStack) -> None:
     made = stack(
         """
-        import subprocess, sys
+        import pathlib, subprocess, sys
+
+        MARK = "contract-test-child-" + os.environ["AWS_LAMBDA_FUNCTION_NAME"]
+
+        def alive():
+            found = []
+            for entry in pathlib.Path("/proc").glob("[0-9]*"):
+                try:
+                    words = (entry / "cmdline").read_bytes().split(b"\\0")
+                except OSError:  # it ended meanwhile
+                    continue
+                if MARK.encode() in words:
+                    found.append(int(entry.name))
+            return found
 
         def handler(event, context):
+            if event.get("look"):
+                return alive()
             code = (
                 "import os,sys,time\\n"
                 "if sys.argv[1] == 'detached': os.setsid()\\n"
                 "time.sleep(120)\\n"
             )
-            children = [subprocess.Popen([sys.executable, "-c", code, kind]) for kind in ("plain", "detached")]
-            note(pids=[c.pid for c in children])
+            children = [
+                subprocess.Popen([sys.executable, "-c", code, kind, MARK]) for kind in ("plain", "detached")
+            ]
+            note(pids=[c.pid for c in children], seen=alive())
             time.sleep(60)
         """,
         Timeout=2,
@@ -61,9 +78,10 @@ def test_timeout_when_function_has_children_kills_them_too(stack: DeployStack) -
     assert error == "Unhandled"
     assert "Task timed out after 2.00 seconds" in answer["errorMessage"]
     (noted,) = made.seen(1)
-    made.invoke()
+    assert sorted(noted["seen"]) == sorted(noted["pids"]), "the function cannot see its children, so would find none"
+    eventually("children gone", lambda: made.invoke({"look": True}) == ([], ""), seconds=20)
     if made.engine.name == "embedded":
-        eventually("children gone", lambda: not any(_alive(pid) for pid in noted["pids"]))
+        assert not any(_alive(pid) for pid in noted["pids"])
 
 
 def _alive(pid: int) -> bool:
@@ -99,7 +117,7 @@ def test_crash_when_processing_a_message_costs_one_retry_and_loses_nothing(stack
     )
     made.send("fine", "deadly", "fine too")
     made.drained()
-    notes = made.seen(7)
+    notes = made.seen(7, seconds=30)
     assert sorted(n["done"] for n in notes if "done" in n) == ["deadly", "fine", "fine too"]
     assert sorted(n["receive"] for n in notes if n.get("body") == "deadly") == ["1", "2"]
     assert made.take("Dlq") == []
@@ -150,7 +168,9 @@ def test_shared_memory_when_a_function_uses_multiprocessing_queue_raises_oserror
             return outcome
         """
     )
-    if made.engine.report().limits["no /dev/shm"].startswith("not enforced"):
+    # Our Lambda service hides it where the machine lets it; an engine that never does is declared in `fidelity`.
+    own = made.engine.name != "localstack"
+    if own and made.engine.report().limits["no /dev/shm"].startswith("not enforced"):
         pytest.skip("this machine cannot hide /dev/shm")
     answer, _ = made.invoke()
     assert answer == {"Queue": "OSError", "Lock": "OSError", "Pool": "OSError", "Process": "works"}
@@ -184,7 +204,8 @@ def test_environment_when_host_has_variables_and_packages_sees_none_of_them(
 
 
 def test_response_when_larger_than_six_megabytes_is_an_error(stack: DeployStack) -> None:
-    made = stack("def handler(event, context):\n    return 'x' * (6 * 1024 * 1024 + 1)\n")
+    # AWS names 6,291,556 bytes as its maximum: 6 MB and 100 bytes.
+    made = stack("def handler(event, context):\n    return 'x' * (6 * 1024 * 1024 + 100)\n")
     answer, error = made.invoke()
     assert error == "Unhandled"
     assert answer["errorType"] == "Function.ResponseSizeTooLarge"

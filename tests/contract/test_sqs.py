@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 
 from tests.contract.conftest import DeployStack
-from tests.contract.support import arn, eventually, filters, mapping, queue
+from tests.contract.support import arn, eventually, filters, mapping, most_at_once, queue
 
 NOTE_BODIES = """
 def handler(event, context):
     note(bodies=[r["body"] for r in event["Records"]])
+"""
+SLOW = """
+def handler(event, context):
+    note(at="start", t=time.time())
+    time.sleep(0.2)
+    note(at="end", t=time.time())
 """
 
 
@@ -117,7 +123,7 @@ def test_message_when_work_outlasts_visibility_timeout_is_delivered_twice(stack:
         {"Queue": queue(visibility=1), "Map": mapping(arn("Queue"), BatchSize=1)},
     )
     made.send("slow")
-    first, second = made.seen(2)[:2]
+    first, second = made.seen(2, seconds=30)[:2]
     assert first["id"] == second["id"]
     assert (first["receive"], second["receive"]) == ("1", "2")
 
@@ -178,37 +184,33 @@ def test_filter_when_body_does_not_match_deletes_without_invoking(stack: DeployS
 
 def test_maximum_concurrency_when_backlog_is_long_is_never_exceeded(stack: DeployStack) -> None:
     made = stack(
-        """
-        def handler(event, context):
-            note(at="start", t=time.time())
-            time.sleep(0.2)
-            note(at="end", t=time.time())
-        """,
+        SLOW,
         {
             "Queue": queue(),
             "Map": mapping(arn("Queue"), BatchSize=1, ScalingConfig={"MaximumConcurrency": 2}),
         },
     )
     made.send(*(str(i) for i in range(12)))
-    assert _most_at_once(made.seen(24)) <= 2
+    assert most_at_once(made.seen(24)) <= 2
+
+
+def test_mappings_when_backlog_is_long_run_several_batches_at_once(stack: DeployStack) -> None:
+    made = stack(SLOW, {"Queue": queue(), "Map": mapping(arn("Queue"), BatchSize=1)})
+    made.send(*(str(i) for i in range(8)))
+    assert most_at_once(made.seen(16)) > 1
 
 
 def test_reserved_concurrency_when_smaller_than_pollers_throttles_and_loses_nothing(
     stack: DeployStack,
 ) -> None:
     made = stack(
-        """
-        def handler(event, context):
-            note(at="start", t=time.time())
-            time.sleep(0.2)
-            note(at="end", t=time.time())
-        """,
+        SLOW,
         {"Queue": queue(visibility=20), "Map": mapping(arn("Queue"), BatchSize=1)},
         ReservedConcurrentExecutions=1,
     )
     made.send(*(str(i) for i in range(8)))
     notes = made.seen(16)
-    assert _most_at_once(notes) == 1
+    assert most_at_once(notes) == 1
     made.drained()
 
 
@@ -226,11 +228,3 @@ def test_mapping_when_disabled_leaves_messages_alone(stack: DeployStack) -> None
     made.send("processed", to="Other")
     assert made.seen(1) == [{"bodies": ["processed"]}]
     assert eventually("one message", lambda: made.waiting() == 1)
-
-
-def _most_at_once(notes: list[dict[str, object]]) -> int:
-    running = most = 0
-    for note in sorted(notes, key=lambda n: float(str(n["t"]))):
-        running += 1 if note["at"] == "start" else -1
-        most = max(most, running)
-    return most

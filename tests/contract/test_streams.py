@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.contract.conftest import DeployStack
-from tests.contract.support import filters, mapping, queue, table
+from tests.contract.support import filters, mapping, most_at_once, queue, table
 
 STREAM = {"Fn::GetAtt": ["Table", "StreamArn"]}
 NOTE_KEYS = """
@@ -166,3 +166,17 @@ def handler(event, context):
     notes = made.seen(20)
     for key in ("a", "b", "c", "d"):
         assert [n["v"] for n in notes if n["key"] == key] == [0, 1, 2, 3, 4]
+
+
+def test_stream_when_parallelised_runs_batches_of_a_shard_at_once(stack: DeployStack) -> None:
+    made = stack(
+        """
+def handler(event, context):
+    note(at="start", t=time.time())
+    time.sleep(1)
+    note(at="end", t=time.time())
+""",
+        {"Table": table(), "Map": stream_mapping(BatchSize=1, ParallelizationFactor=4)},
+    )
+    made.put(*items(*"abcdefgh"))
+    assert most_at_once(made.seen(16)) > 1

@@ -1,5 +1,6 @@
-"""LocalStack in Docker: its own Lambda service, its own event source mappings."""
+"""LocalStack in Docker: with its own Lambda service, or as data services under ours."""
 
+from harness.engines.localstack.data_engine import LocalStackDataEngine
 from harness.engines.localstack.engine import LocalStackEngine
 
-__all__ = ["LocalStackEngine"]
+__all__ = ["LocalStackDataEngine", "LocalStackEngine"]

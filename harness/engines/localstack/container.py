@@ -31,8 +31,19 @@ TUNING = {
     # Slow machines need more than the default 20 s for the first start of a function's container.
     "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": "120",
     "LAMBDA_KEEPALIVE_MS": "600000",
+    # Asynchronous retries after 1 and 2 s, as in the embedded engine's profile `local`; AWS waits 60 and 120 s.
+    "LAMBDA_RETRY_BASE_DELAY": "1",
 }
 """Settings of the container, as in docker-compose.yml; not yet compared with others (docs/localstack.md)."""
+
+DATA_SERVICES = "s3,sqs,dynamodb,dynamodbstreams,logs,cloudformation,iam,sts"
+DATA_TUNING = {
+    **{name: value for name, value in TUNING.items() if "DYNAMODB" in name},
+    # Its own Lambda service is not even loaded: it could start nothing, and must never see a function.
+    "SERVICES": DATA_SERVICES,
+    "STRICT_SERVICE_LOADING": "1",
+}
+"""Settings of a container that serves data only, as in docker-compose.nosocket.yml."""
 
 
 class Container:
@@ -43,8 +54,11 @@ class Container:
         self._container = container
 
     @classmethod
-    def start(cls, port: int = PORT) -> Container:
-        """Start LocalStack on 127.0.0.1:`port` and return at once; raises EngineError where Docker cannot."""
+    def start(cls, port: int = PORT, *, socket: bool = True) -> Container:
+        """Start LocalStack on 127.0.0.1:`port` and return at once; raises EngineError where Docker cannot.
+
+        Without the Docker `socket` it serves data only.
+        """
         try:
             client = docker.from_env()
             client.ping()
@@ -53,9 +67,9 @@ class Container:
                 f"nothing answers on 127.0.0.1:{port}, and Docker cannot be asked for LocalStack: {error}",
                 hint="start Docker, or `docker compose up -d --wait`; `--engine embedded` needs neither",
             ) from error
-        environment = dict(TUNING)
+        environment = TUNING if socket else DATA_TUNING
         if token := os.environ.get("LOCALSTACK_AUTH_TOKEN"):
-            environment["LOCALSTACK_AUTH_TOKEN"] = token
+            environment = {**environment, "LOCALSTACK_AUTH_TOKEN": token}
         try:
             container = client.containers.run(
                 IMAGE,
@@ -64,7 +78,7 @@ class Container:
                 auto_remove=False,
                 environment=environment,
                 ports={f"{PORT}/tcp": ("127.0.0.1", port)},
-                volumes={SOCKET: {"bind": SOCKET, "mode": "rw"}},
+                volumes={SOCKET: {"bind": SOCKET, "mode": "rw"}} if socket else {},
             )
         except ImageNotFound as error:
             raise EngineError(f"image {IMAGE} is neither here nor can it be pulled: {error}") from error

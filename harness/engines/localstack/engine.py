@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from harness.engines import stacks
-from harness.engines.base import Deployment, Endpoints, EngineReport
+from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionActivity
 from harness.engines.clients import Clients
+from harness.engines.embedded.intrinsics import load_template
 from harness.engines.localstack.container import PORT, Container
+from harness.engines.localstack.parallel import with_parallel_mappings
 from harness.errors import EngineError, UsageError
 
 REGION = "us-east-1"
@@ -30,6 +32,15 @@ CONTENT_TAG = "harness:content"
 """Stack tag with a digest of template, parameters and code: an equal stack is used, not made again."""
 
 CHECK_SECONDS = 5.0
+PARALLEL_MAPPINGS = 2
+"""Mappings of a queue in all; see `parallel` and the measurements in docs/localstack.md."""
+
+MAPPINGS_VARIABLE = "HARNESS_LOCALSTACK_MAPPINGS"
+"""Environment variable with another number."""
+
+PARAMETERS: dict[str, str] = {}
+"""Template parameters that this engine chooses where the user does not; see docs/localstack.md."""
+
 LIMITS = {
     "concurrency": "one batch at a time per mapping, whatever the template says: not AWS's",
     "function memory, CPU, descriptors": "not limited by LocalStack",
@@ -47,12 +58,17 @@ class LocalStackEngine:
     """
 
     name = "localstack"
+    socket = True
+    """Whether a LocalStack started here gets the Docker socket, with which it starts functions."""
+    services: tuple[str, ...] = ("lambda",)
+    """LocalStack's names of the services that must answer."""
 
     def __init__(self, endpoint: str | None = None) -> None:
         self._endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL") or f"http://127.0.0.1:{PORT}"
         if urlsplit(self._endpoint).scheme not in ("http", "https"):
             raise UsageError(f"AWS_ENDPOINT_URL {self._endpoint!r} is no URL", hint="for example http://127.0.0.1:4566")
         self._clients = Clients(lambda: self.endpoints)
+        self._mappings = int(os.environ.get(MAPPINGS_VARIABLE) or PARALLEL_MAPPINGS)
         self._container: Container | None = None
         self._checked = 0.0
 
@@ -71,7 +87,7 @@ class LocalStackEngine:
                 f"no LocalStack answers on {self._endpoint}",
                 hint="`docker compose up -d --wait` starts one; AWS_ENDPOINT_URL says where it is",
             )
-        self._container = Container.start(url.port or PORT)
+        self._container = Container.start(url.port or PORT, socket=self.socket)
         try:
             self._container.wait(self._healthy, START_SECONDS)
         except BaseException:
@@ -85,29 +101,47 @@ class LocalStackEngine:
 
         A different stack of that name is removed first, with its data. Raises EngineError.
         """
-        body = template.read_text()
+        loaded = load_template(template.read_text())
+        declared = loaded.get("Parameters", {})
+        chosen = {k: v for k, v in PARAMETERS.items() if k in declared} | dict(parameters)
+        body = json.dumps(with_parallel_mappings(loaded, chosen, self._mappings))
         with tempfile.TemporaryDirectory() as folder:
             package = stacks.build_package(code, Path(folder) / "package.zip")
-            digest = _digest(body, parameters, package.read_bytes())
-            there = self._describe(stack_name)
-            tags = {tag["Key"]: tag["Value"] for tag in (there or {}).get("Tags", [])}
-            if there and there["StackStatus"] == "CREATE_COMPLETE" and tags.get(CONTENT_TAG) == digest:
-                return Deployment(stack_name, stacks.outputs_of(there), parameters)
-            if there:
-                self.remove(stack_name)
-            given = dict(parameters)
-            if "CodeBucket" in body:
-                given |= stacks.upload_package(self._clients, package, f"{stack_name}-code".lower())
-        outputs = stacks.create_stack(
+            digest = digest_of(body, chosen, package.read_bytes())
+            there = self.reusable(stack_name, digest)
+            if there is not None:
+                return Deployment(stack_name, there, chosen)
+            given = dict(chosen)
+            if "CodeBucket" in declared:
+                given |= stacks.upload_package(self._clients, package, code_bucket(stack_name))
+        outputs = self.create(stack_name, body, given, digest)
+        return Deployment(stack_name, outputs, chosen)
+
+    def reusable(self, stack_name: str, digest: str) -> dict[str, str] | None:
+        """Return the outputs of a stack of that name and content; remove one of other content, with its data.
+
+        Returns None where a stack is to be made.
+        """
+        there = self._describe(stack_name)
+        if there is None:
+            return None
+        tags = {tag["Key"]: tag["Value"] for tag in there.get("Tags", [])}
+        if there["StackStatus"] == "CREATE_COMPLETE" and tags.get(CONTENT_TAG) == digest:
+            return stacks.outputs_of(there)
+        self.remove(stack_name)
+        return None
+
+    def create(self, stack_name: str, body: str, parameters: Mapping[str, str], digest: str) -> dict[str, str]:
+        """Create a stack that carries `digest` and return its outputs; raises EngineError with the reasons."""
+        return stacks.create_stack(
             self._clients,
             stack_name,
             body,
-            given,
+            parameters,
             tags={CONTENT_TAG: digest},
             poll_seconds=0.5,
             timeout_seconds=DEPLOY_SECONDS,
         )
-        return Deployment(stack_name, outputs, parameters)
 
     def deployed(self, stack_name: str) -> Deployment:
         """Return the stack that is there; raises EngineError where LocalStack or the stack is missing."""
@@ -167,6 +201,10 @@ class LocalStackEngine:
         versions["python"] = sys.version.split()[0]
         return EngineReport(self.name, versions, LIMITS, {})
 
+    def activity(self) -> Mapping[str, FunctionActivity] | None:
+        """Return None: LocalStack does not tell what its functions do."""
+        return None
+
     def stop(self) -> None:
         """Close connections, and remove the container if this engine started it; safe to call twice."""
         self._clients.close()
@@ -186,7 +224,7 @@ class LocalStackEngine:
             services = self._get("/_localstack/health", timeout=timeout).get("services", {})
         except (OSError, ValueError):
             return False
-        return services.get("lambda") in ("available", "running")
+        return all(services.get(name) in ("available", "running") for name in self.services)
 
     def _get(self, path: str, timeout: float) -> dict[str, Any]:
         with urllib.request.urlopen(self._endpoint + path, timeout=timeout) as answer:  # noqa: S310  http(s), see __init__
@@ -209,7 +247,13 @@ class LocalStackEngine:
                 s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
 
 
-def _digest(body: str, parameters: Mapping[str, str], package: bytes) -> str:
+def code_bucket(stack_name: str) -> str:
+    """Return the name of the bucket that holds a stack's deployment package."""
+    return f"{stack_name}-code".lower()
+
+
+def digest_of(body: str, parameters: Mapping[str, str], package: bytes) -> str:
+    """Return a digest of everything that makes a stack what it is."""
     parts = hashlib.sha256()
     for part in (body.encode(), json.dumps(dict(parameters), sort_keys=True).encode(), package):
         parts.update(hashlib.sha256(part).digest())

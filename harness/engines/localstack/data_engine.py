@@ -1,0 +1,204 @@
+"""LocalStack for the data, our Lambda service for the functions: the variant that needs no Docker socket."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from harness.engines import packaging, stacks
+from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionActivity
+from harness.engines.embedded import processes
+from harness.engines.embedded.template_split import Context
+from harness.engines.localstack.engine import REGION, LocalStackEngine, code_bucket, digest_of
+from harness.engines.split_deployment import deployment, halve, put_functions
+from harness.errors import EngineError, UsageError
+from harness.lambda_service.control import LambdaControl
+from harness.lambda_service.model import ServiceSettings
+
+ACCOUNT_ID = "000000000000"
+"""LocalStack's account for the access key `test` (LocalStack documentation, "Credentials")."""
+
+URL_VARIABLE = "HARNESS_LAMBDA_URL"
+TOKEN_VARIABLE = "HARNESS_LAMBDA_TOKEN"  # noqa: S105  the name of a variable, not a secret
+"""Where a Lambda service already runs, as in docker-compose.nosocket.yml; without them the engine starts its own."""
+
+LIMITS = {
+    "data services": "one Python gateway: it, not the functions, decides the rates (docs/localstack.md)",
+    "DynamoDB throttling": "none: LocalStack never throttles by capacity",
+}
+
+
+class LocalStackDataEngine(LocalStackEngine):
+    """As `LocalStackEngine`, but functions run in our Lambda service and LocalStack never sees them.
+
+    The service runs on this machine as a child process, or, where HARNESS_LAMBDA_URL names one, in another container,
+    which keeps the stack's functions when this process ends. `profile` is that of the service started here.
+    """
+
+    name = "localstack-data"
+    socket = False
+    services = ("s3", "sqs", "dynamodb", "dynamodbstreams", "logs", "cloudformation", "iam")
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        profile: str = "local",
+        async_retry_delays: tuple[float, ...] | None = None,
+    ) -> None:
+        super().__init__(endpoint)
+        self._profile = profile
+        self._async_retry_delays = async_retry_delays
+        self._control = _remote_control()
+        self._remote = self._control is not None
+        self._work_dir: Path | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._child: processes.Child | None = None
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the engine answers; the lambda endpoint is our service's."""
+        services = {} if self._control is None else {"lambda": self._control.url}
+        return Endpoints(super().endpoints.default, REGION, services)
+
+    @property
+    def work_dir(self) -> Path:
+        """The folder of the service's log and environments; raises AttributeError where it runs elsewhere."""
+        if self._work_dir is None:
+            raise AttributeError("the Lambda service's folder is not on this machine")
+        return self._work_dir
+
+    def start(self) -> None:
+        """Attach to LocalStack or start one without the Docker socket, then the Lambda service; raises EngineError."""
+        super().start()
+        if self._remote:
+            return
+        try:
+            self._start_service()
+        except BaseException:
+            self.stop()
+            raise
+
+    def deploy(
+        self, template: Path, parameters: Mapping[str, str], *, stack_name: str, code: Path | None = None
+    ) -> Deployment:
+        """Deploy the data half to LocalStack and the functions to the Lambda service.
+
+        An equal stack whose functions still run is used as it is; any other of that name is removed with its data.
+        Raises TemplateError for what the template or its parameters get wrong, EngineError for refusals.
+        """
+        body = template.read_text()
+        given = dict(parameters)
+        with tempfile.TemporaryDirectory() as folder:
+            package = stacks.build_package(code, Path(folder) / "package.zip")
+            digest = digest_of(body, parameters, package.read_bytes())
+            if "CodeBucket" in body:
+                given |= stacks.upload_package(self._clients, package, code_bucket(stack_name))
+        halves = halve(body, given, Context(stack_name, REGION, ACCOUNT_ID))
+        there = self.reusable(stack_name, digest)
+        if there is not None and stack_name in self._lambda.stacks():
+            return deployment(halves, there)
+        if there is not None:
+            # The service was started anew and has lost its position in the table's stream: from nothing, then.
+            self.remove(stack_name)
+        outputs = self.create(stack_name, halves.data_template(), halves.data_parameters(), digest)
+        return put_functions(halves, outputs, self._clients, self._lambda)
+
+    def deployed(self, stack_name: str) -> Deployment:
+        """Return the stack that is there; raises EngineError where LocalStack or the stack is missing."""
+        found = super().deployed(stack_name)
+        outputs = {k: v for k, v in found.outputs.items() if not k.startswith("HarnessValue")}
+        return Deployment(stack_name, outputs, found.parameters)
+
+    def remove(self, stack_name: str) -> None:
+        """Stop the stack's functions and remove its data; raises EngineError if it does not go."""
+        self._lambda.delete_stack(stack_name)
+        super().remove(stack_name)
+
+    def check(self) -> None:
+        """Raise EngineError when LocalStack or the Lambda service is gone."""
+        super().check()
+        if self._child is not None:
+            self._child.check()
+
+    def report(self) -> EngineReport:
+        """Return versions, limits in force and the figures of every function."""
+        answer = self._lambda.report()
+        versions = {**super().report().versions, "awslambdaric": version("awslambdaric")}
+        limits = {**answer["limits"], "concurrency profile": answer["profile"], **LIMITS}
+        service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
+        return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service})
+
+    def activity(self) -> Mapping[str, FunctionActivity] | None:
+        """Return what every function does now, by short name."""
+        return {name: FunctionActivity(**now) for name, now in self._lambda.activity().items()}
+
+    def stop(self) -> None:
+        """Stop what this engine started, the service before LocalStack; safe to call twice."""
+        if self._child is not None:
+            self._child.stop()
+            self._child, self._control = None, None
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            self._guard.wait()
+            self._guard = None
+        if self._work_dir is not None:
+            shutil.rmtree(self._work_dir, ignore_errors=True)
+            self._work_dir = None
+        super().stop()
+
+    @property
+    def _lambda(self) -> LambdaControl:
+        if self._control is None:
+            raise EngineError("the Lambda service is not started")
+        return self._control
+
+    def _start_service(self) -> None:
+        work_dir = Path(tempfile.mkdtemp(prefix="harness-"))
+        self._work_dir = work_dir
+        (work_dir / "pids").mkdir()
+        self._guard = processes.start_guard(work_dir)
+        token = secrets.token_urlsafe(24)
+        settings = service_settings(super().endpoints.default, work_dir, token, self._profile, self._async_retry_delays)
+        self._child, url = processes.start_lambda_service(work_dir, settings)
+        self._control = LambdaControl(url, token)
+
+
+def service_settings(
+    endpoint: str,
+    work_dir: Path,
+    token: str,
+    profile: str,
+    async_retry_delays: tuple[float, ...] | None = None,
+) -> ServiceSettings:
+    """Return the settings of a Lambda service over LocalStack's data services; links its runtime into `work_dir`."""
+    return ServiceSettings(
+        endpoints={"default": endpoint},
+        region=REGION,
+        account_id=ACCOUNT_ID,
+        runtime_dir=str(packaging.link_runtime(work_dir / "runtime")),
+        work_dir=str(work_dir),
+        token=token,
+        profile=profile,
+        async_retry_delays=async_retry_delays,
+    )
+
+
+def _remote_control() -> LambdaControl | None:
+    url = os.environ.get(URL_VARIABLE, "")
+    if not url:
+        return None
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"{URL_VARIABLE} {url!r} is no URL", hint="for example http://lambda:9001")
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if not token:
+        raise UsageError(
+            f"{URL_VARIABLE} is set, {TOKEN_VARIABLE} is not", hint="give the token the service was started with"
+        )
+    return LambdaControl(url.rstrip("/"), token)
