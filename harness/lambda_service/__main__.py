@@ -9,30 +9,29 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import signal
 import sys
 
 from aiohttp import web
 
-from harness.lambda_service.bootstrap import die_with_parent
+from harness.lambda_service.bootstrap import die_with_parent, parent_from_environment
 from harness.lambda_service.model import ServiceSettings
 from harness.lambda_service.service import LambdaService
 
 
-async def serve(settings: ServiceSettings) -> None:
-    """Run the service until a signal asks it to stop."""
+async def serve(settings: ServiceSettings, host: str = "127.0.0.1", port: int = 0) -> None:
+    """Run the service until a signal asks it to stop; port 0 takes any that is free."""
     service = LambdaService(settings)
     await service.start()
     runner = web.AppRunner(service.application(), access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, host, port)
     await site.start()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    port = runner.addresses[0][1]
-    print(json.dumps({"port": port, "control_folders": service.control_folders}), flush=True)  # noqa: T201
+    bound = runner.addresses[0][1]
+    print(json.dumps({"port": bound, "control_folders": service.control_folders}), flush=True)  # noqa: T201
     await stop.wait()
     await runner.cleanup()
     await service.stop()
@@ -40,16 +39,19 @@ async def serve(settings: ServiceSettings) -> None:
 
 def main() -> None:
     """Read the settings and serve."""
-    parent = os.getppid()
-    die_with_parent(parent)
+    die_with_parent(parent_from_environment())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    settings = ServiceSettings.from_json(json.loads(sys.stdin.readline()))
+    run(ServiceSettings.from_json(json.loads(sys.stdin.readline())))
+
+
+def run(settings: ServiceSettings, host: str = "127.0.0.1", port: int = 0) -> None:
+    """Serve on the fastest event loop there is; see `serve`."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve(settings))
+        asyncio.run(serve(settings, host, port))
     else:
-        uvloop.run(serve(settings))
+        uvloop.run(serve(settings, host, port))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,10 @@ class LambdaControl:
         """Stop a stack's mappings and environments; unknown names are fine."""
         self._call("DELETE", f"stacks/{name}")
 
+    def activity(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what every function does now, by its name without the stack's."""
+        return self._call("GET", "activity")
+
     def report(self) -> Mapping[str, Any]:
         """Return limits in force and the figures of every function."""
         return self._call("GET", "report")
