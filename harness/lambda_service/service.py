@@ -184,13 +184,16 @@ class LambdaService:
         return web.json_response({"stacks": sorted(self._stacks)})
 
     async def _post_package(self, request: web.Request) -> web.Response:
-        package = bytearray()
-        # Read in pieces: the application's own limit is that of invocations.
+        package, size = bytearray(), 0
+        # Read in pieces, because the application's own limit is that of invocations, and to the end, because a client
+        # that still sends would not hear the refusal.
         async for piece in request.content.iter_chunked(1024 * 1024):
-            package += piece
-            if len(package) > packages.UPLOAD_LIMIT:
-                message = f"the deployment package has more than {packages.UPLOAD_LIMIT} bytes"
-                return web.json_response({"message": message}, status=413)
+            size += len(piece)
+            if size <= packages.UPLOAD_LIMIT:
+                package += piece
+        if size > packages.UPLOAD_LIMIT:
+            message = f"the deployment package has {size} bytes, allowed are {packages.UPLOAD_LIMIT}"
+            return web.json_response({"message": message}, status=413)
         root = Path(self._settings.work_dir) / "code"
         folder = await asyncio.to_thread(packages.store, root, bytes(package))
         return web.json_response({"folder": str(folder)})
