@@ -1,0 +1,1 @@
+"""Statistics that decide something: latencies, spread of repetitions, paired comparisons. Pure."""
