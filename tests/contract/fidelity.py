@@ -96,12 +96,6 @@ DIFFERENCES: dict[str, dict[str, Difference]] = {
         "crash_when_processing_a_message_costs_one_retry_and_loses_nothing[out-of-memory]": Difference(
             "missing", "LocalStack does not limit a function's memory."
         ),
-        "descriptors_when_a_function_opens_too_many_raises_the_real_error": Difference(
-            "missing", "LocalStack's function containers have Docker's limit of descriptors, not Lambda's."
-        ),
-        "shared_memory_when_a_function_uses_multiprocessing_queue_raises_oserror": Difference(
-            "missing", "LocalStack's function containers have a /dev/shm: code that fails on Lambda works there."
-        ),
         "environment_when_host_has_variables_and_packages_sees_none_of_them": Difference(
             "differs", "Functions also see variables of their container's image and LocalStack's own."
         ),

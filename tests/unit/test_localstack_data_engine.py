@@ -12,7 +12,8 @@ import yaml
 from harness.engines.embedded.intrinsics import references
 from harness.engines.embedded.template_split import Context
 from harness.engines.localstack import LocalStackDataEngine, container
-from harness.engines.localstack.data_engine import ACCOUNT_ID, REGION, TOKEN_VARIABLE, URL_VARIABLE
+from harness.engines.localstack.data_engine import ACCOUNT_ID, TOKEN_VARIABLE, URL_VARIABLE
+from harness.engines.localstack.engine import REGION
 from harness.engines.registry import create
 from harness.engines.split_deployment import deployment, halve
 from harness.errors import EngineError, TemplateError, UsageError
@@ -23,8 +24,13 @@ class _Reset(yaml.SafeLoader):
     """Reads docker compose's own tags."""
 
 
+def _override(loader: _Reset, node: yaml.Node) -> Any:
+    assert isinstance(node, yaml.MappingNode)
+    return loader.construct_mapping(node, deep=True)
+
+
 _Reset.add_constructor("!reset", lambda loader, node: None)
-_Reset.add_constructor("!override", lambda loader, node: loader.construct_mapping(node, deep=True))
+_Reset.add_constructor("!override", _override)
 OVERRIDE = yaml.load((Path(__file__).parents[2] / "docker-compose.nosocket.yml").read_text(), Loader=_Reset)
 GIVEN = {"CodeBucket": "b", "CodeKey": "k"}
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from botocore.exceptions import ClientError
+from docker.errors import NotFound
 
 from harness.engines.localstack import LocalStackEngine, container, engine
 from harness.engines.registry import create
@@ -53,7 +54,10 @@ def health() -> Iterator[dict[str, Any]]:
 def test_compose_file_when_compared_has_the_settings_of_the_engines_own_container() -> None:
     environment = dict(COMPOSE["services"]["localstack"]["environment"])
     environment.pop("LOCALSTACK_AUTH_TOKEN")
-    assert environment == container.TUNING
+    flags, _, labels = environment.pop("LAMBDA_DOCKER_FLAGS").partition(" --label ")
+    assert environment | {"LAMBDA_DOCKER_FLAGS": flags} == container.TUNING
+    assert "com.docker.compose.service=function" in labels
+    assert COMPOSE["services"]["function"]["profiles"] == ["functions"]
     assert container.IMAGE in COMPOSE["services"]["localstack"]["image"]
 
 
@@ -116,6 +120,23 @@ def test_container_when_it_has_ended_says_with_which_code() -> None:
     )
     with pytest.raises(EngineError, match="exit code 55"):
         container.Container(None, stub).check()
+
+
+def test_container_when_stopped_removes_the_function_containers_left_behind() -> None:
+    removed: list[str] = []
+    asked: list[dict[str, str]] = []
+
+    def listed(all: bool, filters: dict[str, str]) -> list[Any]:
+        asked.append(filters)
+        return [SimpleNamespace(remove=lambda force: removed.append("function"))]
+
+    def gone(**_: Any) -> None:
+        raise NotFound("it was killed and removed")
+
+    client = SimpleNamespace(containers=SimpleNamespace(list=listed), close=lambda: removed.append("closed"))
+    container.Container(client, SimpleNamespace(stop=gone)).stop()
+    assert removed == ["function", "closed"]
+    assert asked == [{"label": f"{container.LABEL}={container.NAME}"}]
 
 
 def test_engine_when_the_endpoint_is_no_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

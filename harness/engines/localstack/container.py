@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import docker
@@ -18,6 +19,15 @@ IMAGE = os.environ.get("LOCALSTACK_IMAGE", "localstack/localstack:4.14.0")
 PORT = 4566
 NAME = "harness-localstack"
 SOCKET = "/var/run/docker.sock"
+
+FUNCTION_FLAGS = "--ulimit nofile=1024:1024 --volume /dev/null:/dev/shm:ro"
+"""Flags of Docker for the containers of functions: Lambda's 1,024 descriptors, and no /dev/shm.
+
+Lambda's other limits have none: LocalStack takes neither a memory limit nor one of processes here.
+"""
+
+LABEL = "ingestion-harness.functions-of"
+"""Label of function containers, with the name of the LocalStack container that made them."""
 
 TUNING = {
     # Its mappings sleep 1 s after every poll and up to 10 s on an empty queue by default.
@@ -33,6 +43,7 @@ TUNING = {
     "LAMBDA_KEEPALIVE_MS": "600000",
     # Asynchronous retries after 1 and 2 s, as in the embedded engine's profile `local`; AWS waits 60 and 120 s.
     "LAMBDA_RETRY_BASE_DELAY": "1",
+    "LAMBDA_DOCKER_FLAGS": FUNCTION_FLAGS,
 }
 """Settings of the container, as in docker-compose.yml; not yet compared with others (docs/localstack.md)."""
 
@@ -67,9 +78,11 @@ class Container:
                 f"nothing answers on 127.0.0.1:{port}, and Docker cannot be asked for LocalStack: {error}",
                 hint="start Docker, or `docker compose up -d --wait`; `--engine embedded` needs neither",
             ) from error
-        environment = TUNING if socket else DATA_TUNING
+        environment = dict(TUNING if socket else DATA_TUNING)
+        if socket:
+            environment["LAMBDA_DOCKER_FLAGS"] += f" --label {LABEL}={NAME}"
         if token := os.environ.get("LOCALSTACK_AUTH_TOKEN"):
-            environment = {**environment, "LOCALSTACK_AUTH_TOKEN": token}
+            environment["LOCALSTACK_AUTH_TOKEN"] = token
         try:
             container = client.containers.run(
                 IMAGE,
@@ -114,11 +127,13 @@ class Container:
             return f"(no log: {error})"
 
     def stop(self) -> None:
-        """Stop and remove it; LocalStack removes its function containers when it is asked to stop."""
+        """Stop and remove it, and the function containers that a LocalStack which was killed leaves behind."""
         try:
-            self._container.stop(timeout=30)
-            self._container.remove(v=True, force=True)
-        except NotFound:
-            pass
+            with suppress(NotFound):
+                self._container.stop(timeout=30)
+                self._container.remove(v=True, force=True)
+            for left in self._client.containers.list(all=True, filters={"label": f"{LABEL}={NAME}"}):
+                with suppress(NotFound):
+                    left.remove(force=True)
         finally:
             self._client.close()
