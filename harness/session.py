@@ -62,10 +62,10 @@ def remember(engine: Engine, deployment: Deployment) -> Iterator[None]:
 
 def attach(engine: str, stack_name: str) -> Session:
     """Return the engine of that name that is up; raises EnvironmentProblem where none is."""
-    if engine == "localstack":
-        from harness.engines.localstack import LocalStackEngine
+    if engine in ("localstack", "localstack-data"):
+        from harness.engines.localstack import LocalStackDataEngine, LocalStackEngine
 
-        localstack = LocalStackEngine()
+        localstack = LocalStackEngine() if engine == "localstack" else LocalStackDataEngine()
         deployment = localstack.deployed(stack_name)
         return Session(localstack.endpoints.default, localstack.endpoints.region, deployment)
     path = _path()

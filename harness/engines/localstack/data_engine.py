@@ -28,6 +28,10 @@ URL_VARIABLE = "HARNESS_LAMBDA_URL"
 TOKEN_VARIABLE = "HARNESS_LAMBDA_TOKEN"  # noqa: S105  the name of a variable, not a secret
 """Where a Lambda service already runs, as in docker-compose.nosocket.yml; without them the engine starts its own."""
 
+DYNAMODB_VARIABLE = "HARNESS_DYNAMODB_URL"
+"""Where LocalStack's DynamoDB Local answers itself (DYNAMODB_LOCAL_PORT, with DYNAMODB_SHARE_DB=1): its calls then do not
+pass LocalStack's gateway. Streams still do."""
+
 LIMITS = {
     "data services": "one Python gateway: it, not the functions, decides the rates (docs/localstack.md)",
     "DynamoDB throttling": "none: LocalStack never throttles by capacity",
@@ -60,11 +64,14 @@ class LocalStackDataEngine(LocalStackEngine):
         self._work_dir: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         self._child: processes.Child | None = None
+        self._deployed: set[str] = set()
 
     @property
     def endpoints(self) -> Endpoints:
         """Where the engine answers; the lambda endpoint is our service's."""
-        services = {} if self._control is None else {"lambda": self._control.url}
+        services = dynamodb_endpoint()
+        if self._control is not None:
+            services["lambda"] = self._control.url
         return Endpoints(super().endpoints.default, REGION, services)
 
     @property
@@ -103,12 +110,15 @@ class LocalStackDataEngine(LocalStackEngine):
         halves = halve(body, given, Context(stack_name, REGION, ACCOUNT_ID))
         there = self.reusable(stack_name, digest)
         if there is not None and stack_name in self._lambda.stacks():
+            self._deployed.add(stack_name)
             return deployment(halves, there)
         if there is not None:
             # The service was started anew and has lost its position in the table's stream: from nothing, then.
             self.remove(stack_name)
         outputs = self.create(stack_name, halves.data_template(), halves.data_parameters(), digest)
-        return put_functions(halves, outputs, self._clients, self._lambda)
+        made = put_functions(halves, outputs, self._clients, self._lambda)
+        self._deployed.add(stack_name)
+        return made
 
     def deployed(self, stack_name: str) -> Deployment:
         """Return the stack that is there; raises EngineError where LocalStack or the stack is missing."""
@@ -118,14 +128,21 @@ class LocalStackDataEngine(LocalStackEngine):
 
     def remove(self, stack_name: str) -> None:
         """Stop the stack's functions and remove its data; raises EngineError if it does not go."""
+        self._deployed.discard(stack_name)
         self._lambda.delete_stack(stack_name)
         super().remove(stack_name)
 
     def check(self) -> None:
         """Raise EngineError when LocalStack or the Lambda service is gone."""
+        looked = self._checked
         super().check()
         if self._child is not None:
             self._child.check()
+        elif self._checked != looked and (lost := self._deployed - set(self._lambda.stacks())):
+            raise EngineError(
+                f"the Lambda service on {self._lambda.url} no longer runs stack {', '.join(sorted(lost))}",
+                hint="it was started anew, perhaps because it ran out of memory: its container's log says more",
+            )
 
     def report(self) -> EngineReport:
         """Return versions, limits in force and the figures of every function."""
@@ -179,7 +196,7 @@ def service_settings(
 ) -> ServiceSettings:
     """Return the settings of a Lambda service over LocalStack's data services; links its runtime into `work_dir`."""
     return ServiceSettings(
-        endpoints={"default": endpoint},
+        endpoints={"default": endpoint, **dynamodb_endpoint()},
         region=REGION,
         account_id=ACCOUNT_ID,
         runtime_dir=str(packaging.link_runtime(work_dir / "runtime")),
@@ -188,6 +205,14 @@ def service_settings(
         profile=profile,
         async_retry_delays=async_retry_delays,
     )
+
+
+def dynamodb_endpoint() -> dict[str, str]:
+    """Return the endpoint of DynamoDB by its service name where it has one of its own; raises UsageError."""
+    url = os.environ.get(DYNAMODB_VARIABLE, "")
+    if url and not url.startswith(("http://", "https://")):
+        raise UsageError(f"{DYNAMODB_VARIABLE} {url!r} is no URL", hint="for example http://localstack:8000")
+    return {"dynamodb": url} if url else {}
 
 
 def _remote_control() -> LambdaControl | None:
