@@ -1,7 +1,12 @@
-"""Uploads CSVs into the deployed pipeline: `locust -f loadtests/locustfile.py`, with the web UI or `--headless`.
+"""Uploads CSVs into the deployed pipeline by a schedule that is known up front (an open model).
 
-AWS_ENDPOINT_URL says where the engine is, `--rows` how many rows a file has. Latencies are those of the upload
-(PutObject); what became of the rows is the business of `harness run` and its audit.
+`harness bench load` starts it with everything it needs. By hand it works with an engine that is up already:
+
+    locust -f loadtests/locustfile.py                                 # web UI on port 8089
+    locust -f loadtests/locustfile.py --headless --users 64 --shape spike --seconds 120 --rate 500
+    locust -f loadtests/locustfile.py --worker --master-host 10.0.0.5 # a worker on another machine
+
+AWS_ENDPOINT_URL says where the engine is. See docs/load-testing.md.
 """
 
 from __future__ import annotations
@@ -9,83 +14,134 @@ from __future__ import annotations
 from locust import User, events, task  # before boto3: gevent must patch ssl first (Locust's documentation)
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
 
+import logging  # isort: skip
 import os  # isort: skip
-import tempfile  # isort: skip
-import time  # isort: skip
-import uuid  # isort: skip
-from pathlib import Path  # isort: skip
 from typing import Any  # isort: skip
 
+import gevent  # isort: skip
 from botocore.exceptions import BotoCoreError, ClientError  # isort: skip
-from harness.corpus import CorpusSpec, generate  # isort: skip
-from harness.engines.base import Endpoints  # isort: skip
-from harness.engines.clients import Clients  # isort: skip
-from harness.engines.stacks import outputs_of  # isort: skip
-from harness.run.core import STACK  # isort: skip
+from locust.user.task import LOCUST_STATE_STOPPING  # isort: skip
 
-DEFAULT_ENDPOINT = "http://127.0.0.1:4566"
-SEEDS = 4
-"""Different files that uploads take turns with; their keys differ every time, so their rows do too."""
+from conductor import Conductor  # isort: skip
+from pipeline_page import PipelinePage  # isort: skip
+from uploads import Job, Uploads  # isort: skip
+
+from harness.errors import HarnessError  # isort: skip
+from harness.lambda_service.bootstrap import PARENT_VARIABLE, die_with_parent  # isort: skip
+from harness.load.schedule import ARRIVALS, SHAPES, LoadSpec  # isort: skip
+
+LOADED_IN = os.getpid()
+"""The process that read this file first; workers made by --processes are forked from it."""
+
+DEFAULTS = LoadSpec()
+
+_log = logging.getLogger(__name__)
 
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: LocustArgumentParser) -> None:
-    """Add --rows."""
-    parser.add_argument("--rows", type=int, default=1000, help="rows of each uploaded CSV (default: 1000)")
+    """Add the options of a load; those without `include_in_web_ui=False` can be changed in the web UI."""
+    parser.add_argument("--shape", choices=SHAPES, default=DEFAULTS.shape, help="how the rate runs over time")
+    parser.add_argument("--seconds", type=float, default=DEFAULTS.seconds, help="length of the load")
+    parser.add_argument("--rate", type=float, default=50.0, help="rows a second offered, on average")
+    parser.add_argument(
+        "--rows-per-file",
+        default=DEFAULTS.rows_per_file,
+        help="fixed:1000, uniform:200:2000, lognormal:200:0.8:4000 or choice:100=7,1000=3",
+    )
+    parser.add_argument("--arrivals", choices=ARRIVALS, default=DEFAULTS.arrivals, help="random or evenly spaced")
+    parser.add_argument("--load-seed", type=int, default=DEFAULTS.seed, help="the same seed gives the same schedule")
+    parser.add_argument("--dirty", type=float, default=DEFAULTS.dirty, help="share of rows that need cleaning")
+    parser.add_argument("--quarantine", type=float, default=DEFAULTS.quarantine, help="share of rows clean rejects")
+    parser.add_argument("--poison", type=float, default=DEFAULTS.poison, help="share of rows a later stage gives up")
+    hidden: dict[str, Any] = {"include_in_web_ui": False}
+    parser.add_argument("--rows", type=int, default=0, help="short for --rows-per-file fixed:ROWS", **hidden)
+    parser.add_argument("--bucket", default="", help="upload bucket (default: the deployed stack's)", **hidden)
+    parser.add_argument("--folder", default="", help="folder for events and figures (default: temporary)", **hidden)
+
+
+def spec_of(options: Any) -> LoadSpec:
+    """Return the load that the options describe; raises UsageError."""
+    return LoadSpec(
+        shape=options.shape,
+        seconds=options.seconds,
+        rate=options.rate,
+        rows_per_file=f"fixed:{options.rows}" if options.rows else options.rows_per_file,
+        arrivals=options.arrivals,
+        seed=options.load_seed,
+        dirty=options.dirty,
+        quarantine=options.quarantine,
+        poison=options.poison,
+    )
+
+
+@events.init.add_listener
+def set_up(environment: Environment, **_: Any) -> None:
+    """Give each process its part: the conductor to the master or a single process, uploads to all but the master."""
+    if os.getpid() != LOADED_IN:
+        die_with_parent(LOADED_IN)
+    elif PARENT_VARIABLE in os.environ:
+        die_with_parent(int(os.environ[PARENT_VARIABLE]))
+    runner = environment.runner
+    environment.uploads = None if isinstance(runner, MasterRunner) else Uploads(environment)
+    environment.conductor = None
+    if not isinstance(runner, WorkerRunner):
+        environment.conductor = Conductor(environment, spec_of)
+        if environment.web_ui is not None:
+            PipelinePage(environment, environment.conductor.folder)
+
+
+@events.test_start.add_listener
+def begin(environment: Environment, **_: Any) -> None:
+    """Make the schedule, or ask the master for this worker's share of it."""
+    if environment.conductor is not None:
+        try:
+            environment.conductor.begin()
+        except (HarnessError, BotoCoreError, ClientError) as error:
+            _log.error("the load cannot begin: %s", error)
+            # Not from here: the runner is in the middle of starting.
+            gevent.spawn_later(
+                1, environment.runner.quit if environment.parsed_options.headless else environment.runner.stop
+            )
+    elif environment.uploads is not None:
+        environment.uploads.ask_for_work()
+
+
+@events.test_stop.add_listener
+def end(environment: Environment, **_: Any) -> None:
+    """Say that no more uploads come."""
+    if environment.uploads is not None:
+        environment.uploads.clear()
+    if environment.conductor is not None:
+        environment.conductor.end()
 
 
 @events.quitting.add_listener
-def fail_without_uploads(environment: Environment, **_: Any) -> None:
-    """Make a run that uploaded nothing, or had failures, end with exit code 1."""
-    total = environment.stats.total
-    if total.num_requests == 0 or total.num_failures > 0:
-        environment.process_exit_code = 1
+def close(environment: Environment, **_: Any) -> None:
+    """Make a run that uploaded nothing, or not everything it tried, end with exit code 1."""
+    if environment.uploads is not None:
+        environment.uploads.close()
+    if environment.conductor is not None:
+        environment.conductor.close()
+        if not environment.conductor.succeeded:
+            environment.process_exit_code = 1
 
 
 class Uploader(User):  # type: ignore[misc]
-    """Uploads one file after the other."""
-
-    def on_start(self) -> None:
-        """Find the bucket and make the files."""
-        endpoint = os.environ.get("AWS_ENDPOINT_URL", DEFAULT_ENDPOINT)
-        self._clients = Clients(lambda: Endpoints(endpoint))
-        stack = self._clients.get("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-        self._bucket = outputs_of(stack)["UploadBucket"]
-        self._files = list(self._make(self.environment.parsed_options.rows))
-        self._next = 0
-
-    def on_stop(self) -> None:
-        """Close the connections."""
-        self._clients.close()
+    """Takes the next file of the schedule, waits for its time, uploads it. Users only bound how many uploads go on at
+    a time: a file whose time has come while all are busy starts late, and its latency counts the wait."""
 
     @task
     def upload(self) -> None:
-        """Upload one file under a key of its own."""
-        body = self._files[self._next % len(self._files)]
-        self._next += 1
-        started = time.perf_counter()
-        error: Exception | None = None
-        try:
-            self._clients.get("s3").put_object(
-                Bucket=self._bucket, Key=f"uploads/locust/{uuid.uuid4().hex}.csv", Body=body
-            )
-        except (BotoCoreError, ClientError) as refused:
-            error = refused
-        self.environment.events.request.fire(
-            request_type="PutObject",
-            name="upload",
-            response_time=(time.perf_counter() - started) * 1000,
-            response_length=len(body),
-            exception=error,
-            context={},
-        )
-
-    def _make(self, rows: int) -> list[bytes]:
-        made = []
-        with tempfile.TemporaryDirectory() as folder:
-            for seed in range(1, SEEDS + 1):
-                path = Path(folder) / f"{seed}.csv"
-                generate(path, CorpusSpec(rows=rows, seed=seed))
-                made.append(path.read_bytes())
-        return made
+        """Upload one file."""
+        job: Job | None = self.environment.uploads.take()
+        if job is None:
+            gevent.sleep(0.1)
+            return
+        while (left := job.seconds_left()) > 0:
+            if self._state == LOCUST_STATE_STOPPING:
+                return
+            gevent.sleep(min(left, 0.5))
+        self.environment.uploads.upload(job)

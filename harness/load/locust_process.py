@@ -1,0 +1,156 @@
+"""Locust as a process of its own: started with a load's options, ended with the harness.
+
+It is never imported here: gevent, which it brings, replaces the standard library's sockets and threads for the whole
+process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from harness.engines.base import Deployment, Engine
+from harness.engines.embedded.guard import MARK
+from harness.engines.embedded.processes import tail
+from harness.errors import EnvironmentProblem
+from harness.lambda_service.bootstrap import PARENT_VARIABLE
+from harness.load.schedule import LoadSpec
+
+LOCUSTFILE = Path(__file__).resolve().parents[2] / "loadtests" / "locustfile.py"
+STOP_SECONDS = 15.0
+UPLOAD_SECONDS = 60
+"""How long Locust lets uploads finish that are on their way when a load ends."""
+
+
+@dataclass(frozen=True)
+class LocustOptions:
+    """How Locust runs: users share the uploads and bound how many go on at a time; `processes` uploads from that many
+    worker processes on this machine, `workers` waits for that many started by hand elsewhere (0: neither). `web`
+    serves its web UI instead of starting at once."""
+
+    users: int = 64
+    processes: int = 0
+    workers: int = 0
+    master_host: str = "127.0.0.1"
+    master_port: int = 5557
+    web: bool = False
+    web_host: str = "127.0.0.1"
+    web_port: int = 8089
+
+    def arguments(self) -> list[str]:
+        """Return Locust's command line options."""
+        given = ["--users", str(self.users), "--spawn-rate", str(self.users), "--stop-timeout", str(UPLOAD_SECONDS)]
+        if self.web:
+            given += ["--web-host", self.web_host, "--web-port", str(self.web_port)]
+        else:
+            given += ["--headless", "--only-summary"]
+        if self.processes:
+            given += ["--processes", str(self.processes)]
+        if self.workers:
+            given += ["--master", "--expect-workers", str(self.workers)]
+        if self.processes or self.workers:
+            port = str(self.master_port)
+            given += ["--master-bind-host", self.master_host, "--master-bind-port", port]
+            # Where the workers of this machine look for the master.
+            given += ["--master-port", port]
+        return given
+
+
+def free_port(host: str) -> int:
+    """Return a TCP port that is free on `host` now."""
+    with socket.create_server((host, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def load_arguments(spec: LoadSpec) -> list[str]:
+    """Return the options of our locustfile that give this load."""
+    return [
+        *("--shape", spec.shape),
+        *("--seconds", f"{spec.seconds!r}"),
+        *("--rate", f"{spec.rate!r}"),
+        *("--rows-per-file", spec.rows_per_file),
+        *("--arrivals", spec.arrivals),
+        *("--load-seed", str(spec.seed)),
+        *("--dirty", f"{spec.dirty!r}"),
+        *("--quarantine", f"{spec.quarantine!r}"),
+        *("--poison", f"{spec.poison!r}"),
+    ]
+
+
+class LocustProcess:
+    """A running Locust with our locustfile. Also a context manager, which stops it.
+
+    What it says goes to `folder/locust.log`, its events to `folder/events.jsonl`.
+    """
+
+    def __init__(
+        self, engine: Engine, deployment: Deployment, spec: LoadSpec, options: LocustOptions, folder: Path
+    ) -> None:
+        if not LOCUSTFILE.exists():
+            raise EnvironmentProblem(f"{LOCUSTFILE} is missing", hint="load tests run from a checkout of the project")
+        self.log = folder / "locust.log"
+        command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *options.arguments(), *load_arguments(spec)]
+        command += ["--bucket", deployment.output("UploadBucket"), "--folder", str(folder.resolve())]
+        with self.log.open("ab") as log:
+            self._process = _start(command, engine, log)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def ended(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        return self._process.poll()
+
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        return tail(self.log)
+
+    def stop(self) -> None:
+        """Let it end in order, then kill what is left of its group; safe to call twice."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def __enter__(self) -> LocustProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _start(command: Sequence[str], engine: Engine, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    variables: Mapping[str, str] = {
+        **os.environ,
+        "AWS_ENDPOINT_URL": engine.endpoints.url("s3"),
+        "AWS_DEFAULT_REGION": engine.endpoints.region,
+        "PYTHONPATH": os.pathsep.join(
+            [str(LOCUSTFILE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])],
+        ),
+        PARENT_VARIABLE: str(os.getpid()),
+    }
+    work_dir = getattr(engine, "work_dir", None)
+    if work_dir is not None:
+        # The engine's guard ends every process that carries this mark, should the harness be killed.
+        variables = {**variables, MARK: str(work_dir)}
+    return subprocess.Popen(
+        command,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )

@@ -1,0 +1,210 @@
+"""`harness bench saturation`: finds the highest rate that a pipeline sustains, a step of load at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.doctor.memory import rows_that_fit
+from harness.engines.base import Engine
+from harness.errors import EnvironmentProblem
+from harness.load.core import Loader, LoadOptions, rows_of, translated
+from harness.load.locust_process import LocustOptions
+from harness.load.monitor import Look
+from harness.load.result import load_result, write_samples
+from harness.load.saturation import Judgement, Search, Verdict, judge
+from harness.load.schedule import LoadSpec
+from harness.load.session import Found, LoadSession
+from harness.results import save_result
+from harness.run.core import STACK, TEMPLATE
+
+SETTLE_SHARE = 0.3
+"""The first part of a step, which is not judged: the backlog that any rate needs is being built."""
+
+OVERHEAD_SECONDS = 12.0
+"""What a step takes beyond its load, at a guess: starting Locust, and waiting for the backlog to go."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What to search. Steps take `step_seconds` of load, twice that where the first look leaves it undecided; `budget`
+    is in seconds and bounds the search, not the audit after it. `in_memory` ends it before a step whose rows would not
+    fit into this machine's memory."""
+
+    start: float
+    growth: float = 1.6
+    resolution: float = 0.1
+    step_seconds: float = 20.0
+    budget: float = 240.0
+    in_memory: bool = True
+    spec: LoadSpec = field(default_factory=LoadSpec)
+    locust: LocustOptions = field(default_factory=LocustOptions)
+    parameters: dict[str, str] = field(default_factory=dict)
+    stall_timeout: float = 120.0
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: the rate that was offered, what it showed and why, the age in seconds of the oldest unfinished file and
+    the unfinished rows when judging began and ended, and how long the backlog took to go afterwards."""
+
+    rate: float
+    seconds: float
+    judgement: Judgement
+    oldest_first: float
+    oldest_last: float
+    unfinished_first: int
+    unfinished_last: int
+    drain_seconds: float
+
+    @property
+    def sustained(self) -> bool:
+        """Whether the rate was sustained; undecided to the end counts as not."""
+        return self.judgement.verdict is Verdict.SUSTAINED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        found = self.judgement
+        data = {k: v for k, v in asdict(self).items() if k != "judgement"}
+        return {
+            **{k: round(v, 3) for k, v in data.items()},
+            "verdict": found.verdict.value,
+            "reason": found.reason,
+            "trend": found.trend.to_json() if found.trend else None,
+        }
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """A finished search. `rate` is the highest offered rows/s that was sustained, 0 where none was; `ceiling` the
+    lowest that was not, None where all were. `why_ended` says whether the resolution or the budget ended it."""
+
+    folder: Path
+    steps: list[Step]
+    rate: float
+    ceiling: float | None
+    why_ended: str
+    found: Found
+    result: dict[str, Any]
+
+
+class Searcher(Loader):
+    """Searches on an engine that is started by the caller's `with`."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        super().__init__(console, quiet=quiet)
+
+    def search(self, engine: Engine, options: SearchOptions, folder: Path) -> Saturation:
+        """Search, then audit every row of every step; writes the results into `folder`."""
+        search = Search(options.start, options.growth, options.resolution)
+        steps: list[Step] = []
+        load = LoadOptions(options.spec, 5.0, options.locust, options.parameters, options.stall_timeout, options.cache)
+        with translated(engine):
+            deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
+            self.say(f"deployed   stack {STACK} on engine {engine.name}, {len(deployment.outputs)} outputs")
+            began = time.monotonic()
+            self.warm_up(engine, deployment, replace(load, spec=_step_spec(options, options.start, 0)), folder)
+            with self.session(engine, deployment, load, folder, shown=False) as session:
+                why = "resolution"
+                while not search.done:
+                    left = options.budget - (time.monotonic() - began)
+                    if left < options.step_seconds + OVERHEAD_SECONDS and steps:
+                        why = "budget"
+                        break
+                    rate = search.next_rate()
+                    if options.in_memory and rows_of(_step_spec(options, rate, 0)) > rows_that_fit():
+                        why = "memory"
+                        break
+                    step = self._step(session, options, rate, len(steps) + 1, left)
+                    steps.append(step)
+                    search.record(step.rate, step.sustained)
+                    if search.low == 0 and search.high < options.start / options.growth**6:
+                        why = "nothing is sustained"
+                        break
+                found = session.finish(self.bar)
+            if not steps:
+                raise EnvironmentProblem("the search had no time for a single step", hint="raise --budget")
+            ceiling = search.high if search.high < float("inf") else None
+            result = load_result(engine, options.spec, options.locust, found, options.parameters)
+        # Latencies of different rates, overload among them, make no common distribution.
+        del result["latencies"], result["load"]["halves_end_to_end_p50_ms"]
+        result |= {
+            "kind": "saturation",
+            "saturation": {
+                "rows_per_second": round(search.low, 1),
+                "not_sustained_rows_per_second": round(ceiling, 1) if ceiling is not None else None,
+                "resolution": options.resolution,
+                "ended_by": why,
+                "step_seconds": options.step_seconds,
+                "budget_seconds": options.budget,
+                "steps": [step.to_json() for step in steps],
+            },
+        }
+        write_samples(folder, found.outcomes)
+        save_result(folder, {"run": folder.name, **result})
+        return Saturation(folder, steps, search.low, ceiling, why, found, result)
+
+    def _step(self, session: LoadSession, options: SearchOptions, rate: float, number: int, left: float) -> Step:
+        first = self._try(session, options, rate, number, options.step_seconds)
+        longer = 2 * options.step_seconds
+        if first.judgement.verdict is not Verdict.UNDECIDED or left < longer + options.step_seconds + OVERHEAD_SECONDS:
+            return first
+        return self._try(session, options, rate, number + 100, longer)
+
+    def _try(self, session: LoadSession, options: SearchOptions, rate: float, number: int, seconds: float) -> Step:
+        spec = replace(_step_spec(options, rate, number), seconds=seconds)
+        looks: list[tuple[float, int, float]] = []
+        before = len(session.loads)
+        session.drive(spec, options.locust, _recorder(session, before, looks))
+        judged = [look for look in looks if SETTLE_SHARE * seconds <= look[0] <= seconds]
+        found = judge([look[0] for look in judged], [look[1] for look in judged], rate)
+        began = time.monotonic()
+        session.drain()
+        empty = (0.0, 0, 0.0)
+        first, last = (judged[0], judged[-1]) if judged else (empty, empty)
+        step = Step(rate, seconds, found, first[2], last[2], first[1], last[1], time.monotonic() - began)
+        self.say(
+            f"step       {rate:7,.0f} rows/s for {seconds:3.0f} s: {found.verdict.value:13}  {found.reason}; "
+            f"oldest file {step.oldest_first:.1f} s, then {step.oldest_last:.1f} s; "
+            f"drained in {step.drain_seconds:.0f} s"
+        )
+        return step
+
+
+def _recorder(session: LoadSession, before: int, looks: list[tuple[float, int, float]]) -> Callable[[Look], bool]:
+    def record(_: Look) -> bool:
+        if len(session.loads) > before:
+            load = session.loads[-1]
+            now = time.time()
+            figures = load.figures(now)
+            looks.append((now - load.start.origin, figures.unfinished_rows, figures.oldest_seconds))
+        return False
+
+    return record
+
+
+def _step_spec(options: SearchOptions, rate: float, number: int) -> LoadSpec:
+    """Return the load of a step: evenly spaced, so that the slope has no noise from the arrivals."""
+    return replace(
+        options.spec,
+        shape="steady",
+        arrivals="constant",
+        rate=rate,
+        seconds=options.step_seconds,
+        seed=options.spec.seed + number,
+    )
+
+
+def line(found: Saturation) -> str:
+    """Return what a search found, in one line."""
+    if not found.rate:
+        return f"no rate was sustained, not even {found.ceiling or 0:,.0f} rows/s"
+    if found.ceiling is None:
+        return f"sustained {found.rate:,.0f} rows/s, and no rate was found that is not (ended by {found.why_ended})"
+    return f"sustained {found.rate:,.0f} rows/s, not {found.ceiling:,.0f} rows/s (ended by {found.why_ended})"
