@@ -25,6 +25,7 @@ from harness.engines.base import Deployment, Engine
 from harness.errors import EngineError, EnvironmentProblem
 from harness.fingerprint import fingerprint
 from harness.queues import read_depths
+from harness.report import write_report
 from harness.results import save_result
 from harness.run.display import make_display
 from harness.run.watch import Watched, watch
@@ -152,6 +153,7 @@ class Runner:
         result = self._result(engine, given, options, sent, watched, found, ceiling, pipeline, began_at)
         save_result(folder, {"run": folder.name, **result})
         self._keep_logs(engine, folder)
+        write_report(folder)
         return RunResult(folder, options, deployment, given.rows, sent, watched, found, ceiling, pipeline, result)
 
     def _ceiling(self, engine: Engine) -> list[Loop]:

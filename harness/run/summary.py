@@ -56,6 +56,7 @@ def print_summary(console: Console, run: RunResult) -> None:
         )
     _print_audit(console, run)
     console.print(f"results    {run.folder}/result.json", highlight=False, soft_wrap=True)
+    console.print(f"report     {run.folder}/report.html", highlight=False, soft_wrap=True)
 
 
 def _print_audit(console: Console, run: RunResult) -> None:

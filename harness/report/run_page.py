@@ -1,0 +1,116 @@
+"""The page of one run or load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.report import sections
+from harness.report.charts import run_charts
+from harness.report.diagnosis import limits_of
+from harness.report.latency_charts import latency_charts, latency_table
+from harness.report.page import Page, Section, moment
+from harness.report.reading import SAMPLES, SERIES, Stored, read_lines
+from harness.report.series import columns
+from harness.report.tables import Table, bytes_text
+
+
+def run_page(stored: Stored) -> Page:
+    """Return the page of a stored run or load, with what lies beside its result."""
+    result = stored.data
+    lines = read_lines(stored.folder / SERIES)
+    samples = read_lines(stored.folder / SAMPLES)
+    series = columns(lines)
+    work = series.until(_work_seconds(result, lines))
+    audit, engine, seen = result["audit"], result["engine"], result["fingerprint"]
+    failed = result.get("load", {}).get("uploads_failed", 0)
+    charts = run_charts(series, {**result, "began": _began(result, lines)})
+    return Page(
+        kind=stored.kind,
+        title=_title(result),
+        facts=[
+            stored.name,
+            moment(result.get("began")),
+            f"engine {engine['name']}",
+            f"{seen['cores']} cores, {seen['cpu']}",
+            f"commit {seen['git_sha'][:12]}" if seen.get("git_sha") else "",
+        ],
+        verdict=sections.verdict_of(audit, failed),
+        tiles=sections.run_tiles(result),
+        limits=limits_of(work, result),
+        sections=[
+            *_published(result),
+            *_latency(samples, result),
+            *([Section("The run over time", charts=charts)] if charts else []),
+            Section("Stages", tables=_known([sections.stage_table(result), sections.function_table(result)])),
+            _audit(result),
+            Section(
+                "Environment", tables=_known([*sections.environment_tables(result), sections.ceiling_table(result)])
+            ),
+        ],
+    )
+
+
+def _title(result: Mapping[str, Any]) -> str:
+    rows = f"{result['audit']['rows']:,} rows"
+    if result["kind"] == "load":
+        load = result["load"]
+        return f"{rows} in {load['files']:,} files, {load['shape']} load"
+    size = bytes_text(result["corpus"]["file_bytes"])
+    name = result["spec"].get("file")
+    return f"{rows}, {size}, {name}" if name else f"{rows}, {size}, through all five stages"
+
+
+def _began(result: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the Unix time of the series' second 0: a look's own, where it has one, else the result's."""
+    if lines and "time" in lines[0]:
+        return float(lines[0]["time"]) - float(lines[0]["elapsed"])
+    began = result.get("began")
+    return None if began is None else float(began)
+
+
+def _work_seconds(result: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> float:
+    """Return the second of the series in which the last row was updated: what comes after is waiting for retries."""
+    began, ended = _began(result, lines), result["stages"].get("update", {}).get("ended_ms")
+    if began and ended:
+        return float(ended) / 1000 - began
+    return float("inf")
+
+
+def _published(result: Mapping[str, Any]) -> list[Section]:
+    table = sections.published_table(result)
+    if table is None:
+        return []
+    intro = (
+        "Another machine, another scale: on AWS hundreds of functions ran at a time. The figures stand side by side to "
+        "show what this machine is good for, not to rank them."
+    )
+    return [Section("Beside the published design", intro, tables=[table])]
+
+
+def _latency(samples: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> list[Section]:
+    latencies = result.get("latencies")
+    if not latencies:
+        return []
+    charts = latency_charts(samples, latencies)
+    intro = (
+        "Counted from the moment at which the schedule meant to send a file, not from when it was sent, so that a slow "
+        "system cannot hide its own delays."
+    )
+    return [Section("Latency", intro, charts=charts, tables=[] if charts else [latency_table(latencies)])]
+
+
+def _audit(result: Mapping[str, Any]) -> Section:
+    audit = result["audit"]
+    intro = (
+        f"The audit looked for each row in the table, in quarantine and in every dead-letter queue, within "
+        f"{audit['seconds']:.1f} s. The table holds {audit['items_in_table']:,} items of this run, "
+        f"{audit['items_accounted']:,} of them accounted for; {audit['duplicate_letters']:,} second copies of a row "
+        "lie in quarantine and dead-letter queues."
+    )
+    found = [sections.problem_table(audit), sections.rejected_table(audit)]
+    return Section("Where the other rows are", intro, tables=_known(found))
+
+
+def _known(tables: Sequence[Table | None]) -> list[Table]:
+    return [table for table in tables if table is not None]

@@ -1,0 +1,261 @@
+"""The words and tables of a run's report: verdict, tiles, stages, rows that did not arrive, environment. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.report.tables import Table, bytes_text, milliseconds_text, number, percent, seconds_text
+
+PUBLISHED_ROWS = 558_000
+PUBLISHED_CLEAN_SECONDS = 90.0
+PUBLISHED_INSERT_SECONDS = 300.0
+"""The published design on AWS: so many rows cleaned and inserted in so many seconds; see README.md."""
+
+STOLEN_NOTICE = 0.02
+"""Share of CPU time withheld by a host from which rates are not comparable (docs/results.md)."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first thing a reader sees. `tone` is good, warn or bad; it never speaks alone, the words say it too."""
+
+    tone: str
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One headline figure: what it is, the figure, its unit, and a note below."""
+
+    label: str
+    value: str
+    unit: str = ""
+    note: str = ""
+
+
+def verdict_of(audit: Mapping[str, Any], failed_uploads: int = 0) -> Verdict:
+    """Return what the audit found, in a word and a sentence."""
+    quarantined, dead = sum(audit["quarantined"].values()), dead_lettered(audit)
+    sentence = (
+        f"{audit['rows']:,} rows in = {audit['updated']:,} updated + {quarantined:,} quarantined "
+        f"+ {dead:,} in dead-letter queues."
+    )
+    if not audit["conserved"]:
+        problems = ", ".join(f"{count:,} × {name}" for name, count in audit["problems"].items())
+        return Verdict("bad", "Not conserved", f"{sentence} {problems or 'The sums do not agree'}.")
+    if not audit["as_expected"]:
+        return Verdict("bad", "Conserved, but not as expected", f"{sentence} Not every row is where it should be.")
+    if failed_uploads:
+        return Verdict("warn", f"Conserved, {failed_uploads:,} uploads failed", sentence)
+    checked = (
+        "Every row was looked for, and found where its manifest says, for the reason it says, with the values it says."
+        if audit["with_manifest"]
+        else "Every row was looked for and found; values were not compared, as there is no manifest."
+    )
+    return Verdict("good", "Conserved", f"{sentence} {checked}")
+
+
+def dead_lettered(audit: Mapping[str, Any]) -> int:
+    """Return the rows in dead-letter queues."""
+    return sum(sum(reasons.values()) for reasons in audit["dead_letters"].values())
+
+
+def run_tiles(result: Mapping[str, Any]) -> list[Tile]:
+    """Return the headline figures of a run or load."""
+    audit = result["audit"]
+    tiles = [
+        Tile("through all stages", number(result.get("pipeline_rows_per_second")), "rows/s", _rows_in(result)),
+    ]
+    latencies = result.get("latencies")
+    if latencies:
+        for name, label in (("upload", "upload"), ("end_to_end", "end to end")):
+            found = latencies.get(name, {})
+            tiles.append(Tile(f"latency, {label}", *_percentile_words(found)))
+        load = result["load"]
+        note = f"{load['uploads_failed']:,} failed; {load['shape']} load"
+        tiles.append(Tile("uploads", f"{load['files']:,}", "files", note))
+    else:
+        insert = result["stages"].get("insert", {}).get("rows_per_second")
+        tiles.append(Tile("insert", number(insert), "rows/s", "while every later stage runs"))
+        tiles.append(_tile("clean", seconds_text(result.get("clean_seconds")), "from the upload's end"))
+    lost = audit["problems"].get("lost", 0)
+    tiles.append(Tile("lost", f"{lost:,}", "rows", f"{dead_lettered(audit):,} in dead-letter queues"))
+    tiles.append(_tile("peak memory", bytes_text(result["memory_peak_bytes"]), "all processes together"))
+    tiles.append(Tile("harness", percent(result.get("harness_cpu_share")), "of a core", "to watch all this"))
+    return tiles
+
+
+def _tile(label: str, text: str, note: str) -> Tile:
+    value, _, unit = text.partition(" ")
+    return Tile(label, value, unit, note)
+
+
+def _rows_in(result: Mapping[str, Any]) -> str:
+    return f"{result['audit']['rows']:,} rows in {seconds_text(result.get('pipeline_seconds'))}"
+
+
+def _percentile_words(found: Mapping[str, Any]) -> tuple[str, str, str]:
+    known = found.get("percentiles", {})
+    if not known:
+        return "–", "", f"{found.get('count', 0):,} files support no percentile"
+    (lowest, value), *rest = known.items()
+    amount, unit = milliseconds_text(value).split(" ")
+    return (
+        amount,
+        f"{unit}, p{lowest}",
+        ", ".join(f"p{p} {milliseconds_text(v)}" for p, v in rest if p in ("95", "99")) or "no higher one is supported",
+    )
+
+
+def published_table(result: Mapping[str, Any]) -> Table | None:
+    """Return the published design's figures beside this run's; None where the run has no clean time of its own."""
+    insert, rows = result["stages"].get("insert", {}), result["audit"]["rows"]
+    clean = result.get("clean_seconds")
+    if clean is None or not rows:
+        return None
+    published = PUBLISHED_ROWS / PUBLISHED_CLEAN_SECONDS, PUBLISHED_ROWS / PUBLISHED_INSERT_SECONDS
+    ours = (rows / clean if clean > 0 else None), insert.get("rows_per_second")
+    pairs = (
+        ("clean, object to all batches in SQS", *_pair(published[0], ours[0], clean)),
+        ("insert, into the table", *_pair(published[1], ours[1], insert.get("seconds"))),
+    )
+    return Table(
+        f"The published design on AWS ({PUBLISHED_ROWS:,} rows) beside this run ({rows:,} rows)",
+        ("stage", "published, rows/s", "this run, rows/s", "ratio", "this run, duration"),
+        pairs,
+    )
+
+
+def _pair(published: float, ours: float | None, seconds: float | None) -> tuple[str, str, str, str]:
+    ratio = "–" if ours is None else f"{ours / published:.2f} ×"
+    return number(published), number(ours), ratio, seconds_text(seconds)
+
+
+def stage_table(result: Mapping[str, Any]) -> Table:
+    """Return the stages with their sums."""
+    dead, shares = result["audit"]["dead_letters"], result.get("share_of_ceiling", {})
+    rows = []
+    for name, totals in result["stages"].items():
+        rows.append(
+            (
+                name,
+                f"{totals['rows_ok']:,}",
+                seconds_text(totals["seconds"]),
+                number(totals["rows_per_second"]),
+                percent(shares.get(name), 0),
+                f"{totals['invocations']:,}",
+                f"{totals['rows_failed']:,}",
+                f"{sum(dead.get(name, {}).values()):,}",
+            )
+        )
+    columns = ("stage", "rows", "duration", "rows/s", "of ceiling", "invocations", "refused, each receive", "DLQ rows")
+    return Table("Stages, from the functions' own telemetry", columns, tuple(rows))
+
+
+def rejected_table(audit: Mapping[str, Any]) -> Table:
+    """Return where rows that were not updated are, and why: quarantine and dead-letter queues by reason."""
+    rows = [("quarantine", reason, f"{count:,}") for reason, count in sorted(audit["quarantined"].items())]
+    for stage, reasons in audit["dead_letters"].items():
+        rows += [(f"{stage} DLQ", reason, f"{count:,}") for reason, count in sorted(reasons.items())]
+    return Table("Rows in quarantine and dead-letter queues, by reason", ("where", "reason", "rows"), tuple(rows), 2)
+
+
+def problem_table(audit: Mapping[str, Any]) -> Table | None:
+    """Return the rows that are not as they should be, the first ones by name; None where there are none."""
+    if not audit["problems"]:
+        return None
+    rows = [(f"{f.get('key', '')} row {f['row']}".strip(), f["problem"], f["detail"]) for f in audit["findings"]]
+    total = sum(audit["problems"].values())
+    caption = f"Rows that are not as they should be: {total:,}, the first {len(rows)} of them"
+    return Table(caption, ("row", "problem", "detail"), tuple(rows), 3)
+
+
+def function_table(result: Mapping[str, Any]) -> Table | None:
+    """Return the engine's figures of every function; None where it keeps none."""
+    functions = {k: v for k, v in result["engine"]["functions"].items() if not k.startswith("_")}
+    if not functions:
+        return None
+    rows = []
+    for name, f in functions.items():
+        took, init = f.get("duration_ms", {}), f.get("init_ms", {})
+        rows.append(
+            (
+                name,
+                f"{f['invocations']:,}",
+                f"{f['errors']:,}",
+                f"{f['timeouts']:,}",
+                f"{f['throttles']:,}",
+                f"{f['max_concurrency']:,}",
+                f"{f['cold_starts']:,}",
+                milliseconds_text(init.get("p50")),
+                milliseconds_text(took.get("p50")),
+                milliseconds_text(took.get("p95")),
+                milliseconds_text(took.get("max")),
+                f"{f['max_memory_mb']:,} MB",
+                seconds_text(f["billed_ms"] / 1000),
+            )
+        )
+    columns = (
+        "function", "invocations", "errors", "time-outs", "throttles", "peak concurrency", "cold starts", "init p50",
+        "p50", "p95", "max", "max memory", "billed",
+    )  # fmt: skip
+    return Table("Functions, as the engine saw them", columns, tuple(rows))
+
+
+def ceiling_table(result: Mapping[str, Any]) -> Table | None:
+    """Return the engine's bare rates of just before the run; None where they were not measured."""
+    loops = result.get("ceiling") or []
+    if not loops:
+        return None
+    rows = tuple(
+        (
+            loop["name"],
+            f"{loop['clients']}",
+            number(loop["calls"] / loop["seconds"] if loop["seconds"] else None),
+            number(loop["items_per_second"]),
+            f"{loop['server_cpu_ms']:.2f} ms",
+        )
+        for loop in loops
+    )
+    columns = ("call", "clients", "calls/s", "items/s", "server CPU a call")
+    return Table("The engine's ceiling: bare loops, alone with the engine, just before the run", columns, rows)
+
+
+def environment_tables(result: Mapping[str, Any]) -> list[Table]:
+    """Return what the run ran on and with: machine, code, versions, limits in force, parameters."""
+    seen, engine = result.get("fingerprint", {}), result.get("engine", {})
+    dirty = {True: ", with uncommitted changes", False: ""}.get(seen.get("git_dirty"), ", state of the files unknown")
+    machine = [
+        ("CPU", str(seen.get("cpu", "unknown"))),
+        ("cores", str(seen.get("cores", "unknown"))),
+        ("memory", bytes_text(seen.get("memory_bytes"))),
+        ("system", str(seen.get("system", "unknown"))),
+        ("Python", str(seen.get("python", "unknown"))),
+        ("commit", (str(seen.get("git_sha", ""))[:12] or "unknown") + dirty),
+        ("CPU time withheld by the host", percent(result.get("cpu_stolen_share"))),
+    ]
+    versions = {**seen.get("packages", {}), **engine.get("versions", {})}
+    return [
+        _pairs("Machine and code", machine),
+        _pairs("Input", _input(result)),
+        _pairs(f"Limits in force on engine {engine.get('name', 'unknown')}", engine.get("limits", {}).items()),
+        _pairs("Template parameters that were set", result.get("parameters", {}).items()),
+        _pairs("Versions", sorted(versions.items())),
+    ]
+
+
+def _input(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    corpus = result.get("corpus", {})
+    found = [(name, str(value)) for name, value in result.get("spec", {}).items()]
+    found.append(("bytes", f"{corpus.get('file_bytes', 0):,}"))
+    if corpus.get("sha256"):
+        found.append(("SHA-256", corpus["sha256"]))
+    return found
+
+
+def _pairs(caption: str, pairs: Iterable[tuple[Any, Any]]) -> Table:
+    rows = tuple((str(name), str(value)) for name, value in pairs)
+    return Table(caption, ("what", "value"), rows or (("none", ""),), 2)
