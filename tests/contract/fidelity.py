@@ -96,6 +96,9 @@ DIFFERENCES: dict[str, dict[str, Difference]] = {
         "crash_when_processing_a_message_costs_one_retry_and_loses_nothing[out-of-memory]": Difference(
             "missing", "LocalStack does not limit a function's memory."
         ),
+        "shared_memory_when_a_function_uses_multiprocessing_queue_raises_oserror": Difference(
+            "missing", "LocalStack's function containers have a /dev/shm: code that fails on Lambda works there."
+        ),
         "environment_when_host_has_variables_and_packages_sees_none_of_them": Difference(
             "differs", "Functions also see variables of their container's image and LocalStack's own."
         ),

@@ -20,10 +20,10 @@ PORT = 4566
 NAME = "harness-localstack"
 SOCKET = "/var/run/docker.sock"
 
-FUNCTION_FLAGS = "--ulimit nofile=1024:1024 --volume /dev/null:/dev/shm:ro"
-"""Flags of Docker for the containers of functions: Lambda's 1,024 descriptors, and no /dev/shm.
+FUNCTION_FLAGS = "--ulimit nofile=1024:1024"
+"""Flags of Docker for the containers of functions: Lambda's 1,024 descriptors.
 
-Lambda's other limits have none: LocalStack takes neither a memory limit nor one of processes here.
+LocalStack takes no flag for a memory limit, and a container with something mounted over /dev/shm does not start there.
 """
 
 LABEL = "ingestion-harness.functions-of"

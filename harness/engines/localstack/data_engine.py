@@ -29,8 +29,8 @@ TOKEN_VARIABLE = "HARNESS_LAMBDA_TOKEN"  # noqa: S105  the name of a variable, n
 """Where a Lambda service already runs, as in docker-compose.nosocket.yml; without them the engine starts its own."""
 
 DYNAMODB_VARIABLE = "HARNESS_DYNAMODB_URL"
-"""Where LocalStack's DynamoDB Local answers itself (DYNAMODB_LOCAL_PORT, with DYNAMODB_SHARE_DB=1): its calls then do not
-pass LocalStack's gateway. Streams still do."""
+"""Where LocalStack's DynamoDB Local answers itself (DYNAMODB_LOCAL_PORT, with DYNAMODB_SHARE_DB=1): its calls then do
+not pass LocalStack's gateway. Streams still do."""
 
 LIMITS = {
     "data services": "one Python gateway: it, not the functions, decides the rates (docs/localstack.md)",
