@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.handler_times import HandlerTimes
+
 _OVERLAP_MS = 3000
 """Events may become visible a little after later ones; this far back they are read again."""
 
@@ -35,6 +37,7 @@ class StageTotals:
     errors: int = 0
     last_errors: deque[str] = field(default_factory=lambda: deque(maxlen=5))
     sources: set[str] = field(default_factory=set)
+    times: HandlerTimes = field(default_factory=HandlerTimes)
 
     @property
     def seconds(self) -> float:
@@ -60,6 +63,7 @@ class StageTotals:
             "ended_ms": self.ended_ms,
             "seconds": round(self.seconds, 3),
             "rows_per_second": round(self.rate, 1),
+            **self.times.to_json(),
             "error_lines": self.errors,
             "last_errors": list(self.last_errors),
         }
@@ -142,6 +146,7 @@ class TelemetryReader:
         totals = self.totals[stage]
         if not message.startswith("{"):
             _take_platform_line(totals, message)
+            totals.times.report(message)
             return
         try:
             line = json.loads(message)
@@ -156,6 +161,7 @@ class TelemetryReader:
         ended, started = line["_aws"]["Timestamp"], int(line["started_ms"])
         totals.sources.add(line["source_id"])
         totals.invocations += 1
+        totals.times.add(line)
         totals.rows_in += _sum(line["RowsIn"])
         totals.rows_ok += _sum(line["RowsOk"])
         totals.rows_failed += _sum(line["RowsFailed"])
