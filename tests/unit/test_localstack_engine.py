@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from botocore.exceptions import ClientError
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
 from harness.engines.localstack import LocalStackEngine, container, engine
 from harness.engines.registry import create
@@ -120,6 +120,26 @@ def test_container_when_it_has_ended_says_with_which_code() -> None:
     )
     with pytest.raises(EngineError, match="exit code 55"):
         container.Container(None, stub).check()
+
+
+@pytest.mark.parametrize("status", [500, 409])
+def test_container_when_docker_refuses_to_start_it_leaves_none_but_one_that_was_there(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    removed: list[bool] = []
+
+    def run(*_: Any, **__: Any) -> None:
+        raise APIError("refused", SimpleNamespace(status_code=status, url="", reason=""), "port is already allocated")
+
+    containers = SimpleNamespace(
+        run=run, get=lambda name: SimpleNamespace(remove=lambda **kind: removed.append(kind["force"]))
+    )
+    client = SimpleNamespace(ping=lambda: None, containers=containers)
+    monkeypatch.setattr("docker.from_env", lambda: client)
+    with pytest.raises(EngineError, match="already allocated") as caught:
+        container.Container.start(1)
+    assert removed == ([] if status == 409 else [True])
+    assert ("docker rm" in caught.value.hint) == (status == 409)
 
 
 def test_container_when_stopped_removes_the_function_containers_left_behind() -> None:

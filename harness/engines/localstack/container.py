@@ -19,6 +19,8 @@ IMAGE = os.environ.get("LOCALSTACK_IMAGE", "localstack/localstack:4.14.0")
 PORT = 4566
 NAME = "harness-localstack"
 SOCKET = "/var/run/docker.sock"
+CONFLICT = 409
+"""Docker's answer where a container of that name exists (Docker Engine API)."""
 
 FUNCTION_FLAGS = "--ulimit nofile=1024:1024"
 """Flags of Docker for the containers of functions: Lambda's 1,024 descriptors.
@@ -96,7 +98,13 @@ class Container:
         except ImageNotFound as error:
             raise EngineError(f"image {IMAGE} is neither here nor can it be pulled: {error}") from error
         except APIError as error:
-            hint = f"`docker rm -f {NAME}` removes what an earlier run left" if error.status_code == 409 else ""
+            hint = ""
+            if error.status_code == CONFLICT:
+                hint = f"`docker rm -f {NAME}` removes what an earlier run left"
+            else:
+                # Made but not started, for example because something else has the port.
+                with suppress(NotFound):
+                    client.containers.get(NAME).remove(force=True)
             raise EngineError(f"Docker refused to start {IMAGE}: {error.explanation}", hint=hint) from error
         return cls(client, container)
 
