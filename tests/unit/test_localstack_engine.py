@@ -54,6 +54,7 @@ def health() -> Iterator[dict[str, Any]]:
 def test_compose_file_when_compared_has_the_settings_of_the_engines_own_container() -> None:
     environment = dict(COMPOSE["services"]["localstack"]["environment"])
     environment.pop("LOCALSTACK_AUTH_TOKEN")
+    environment["LS_LOG"] = environment["LS_LOG"].removeprefix("${LOCALSTACK_LOG:-").removesuffix("}")
     flags, _, labels = environment.pop("LAMBDA_DOCKER_FLAGS").partition(" --label ")
     assert environment | {"LAMBDA_DOCKER_FLAGS": flags} == container.TUNING
     assert "com.docker.compose.service=function" in labels

@@ -46,12 +46,16 @@ TUNING = {
     # Asynchronous retries after 1 and 2 s, as in the embedded engine's profile `local`; AWS waits 60 and 120 s.
     "LAMBDA_RETRY_BASE_DELAY": "1",
     "LAMBDA_DOCKER_FLAGS": FUNCTION_FLAGS,
+    # A metric of every message is a transaction of its own in a database of LocalStack; nothing here reads them.
+    "SQS_DISABLE_CLOUDWATCH_METRICS": "1",
+    # Without a line for every request.
+    "LS_LOG": "warning",
 }
 """Settings of the container, as in docker-compose.yml; not yet compared with others (docs/localstack.md)."""
 
 DATA_SERVICES = "s3,sqs,dynamodb,dynamodbstreams,logs,cloudformation,iam,sts"
 DATA_TUNING = {
-    **{name: value for name, value in TUNING.items() if "DYNAMODB" in name},
+    **{name: value for name, value in TUNING.items() if not name.startswith("LAMBDA_")},
     # Its own Lambda service is not even loaded: it could start nothing, and must never see a function.
     "SERVICES": DATA_SERVICES,
     "STRICT_SERVICE_LOADING": "1",
