@@ -13,7 +13,7 @@ import pytest
 from docker.errors import DockerException
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "LOCALSTACK_PORT": "14566", "LOCUST_PORT": "18089"}
+ENVIRONMENT = {**os.environ, "LOCALSTACK_PORT": "14566", "LOCALSTACK_DYNAMODB_PORT": "14559", "LOCUST_PORT": "18089"}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.engines.base import Endpoints
 from harness.engines.embedded import processes
 from harness.engines.localstack.data_engine import service_settings
 from harness.errors import EngineError, TemplateError
@@ -34,7 +35,7 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaControl]
     work_dir = tmp_path_factory.mktemp("service")
     (work_dir / "pids").mkdir()
     # Nothing answers on the endpoint: stacks without mappings need no data services.
-    settings = service_settings("http://127.0.0.1:9", work_dir, TOKEN, "local")
+    settings = service_settings(Endpoints("http://127.0.0.1:9"), work_dir, TOKEN, "local")
     child, url = processes.start_lambda_service(work_dir, settings)
     yield LambdaControl(url, TOKEN)
     child.stop()

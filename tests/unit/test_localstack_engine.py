@@ -166,6 +166,16 @@ def test_engine_when_the_endpoint_is_no_url_is_refused(monkeypatch: pytest.Monke
         create("localstack")
 
 
+def test_endpoints_when_dynamodb_has_one_of_its_own_give_it_to_dynamodb_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(engine.DYNAMODB_VARIABLE, "http://127.0.0.1:4559")
+    endpoints = LocalStackEngine("http://127.0.0.1:4566").endpoints
+    assert endpoints.url("dynamodb") == "http://127.0.0.1:4559"
+    assert endpoints.url("dynamodbstreams") == endpoints.url("sqs") == "http://127.0.0.1:4566"
+    monkeypatch.setenv(engine.DYNAMODB_VARIABLE, "127.0.0.1:4559")
+    with pytest.raises(UsageError, match=engine.DYNAMODB_VARIABLE):
+        LocalStackEngine()
+
+
 class FakeCloudFormation:
     """Keeps stacks the way the engine asks for them."""
 

@@ -22,6 +22,12 @@ SOCKET = "/var/run/docker.sock"
 CONFLICT = 409
 """Docker's answer where a container of that name exists (Docker Engine API)."""
 
+DYNAMODB_PORT = 4559
+"""Where DynamoDB Local answers inside the container, in LocalStack's range of ports for services of its own."""
+
+FUNCTIONS_DYNAMODB = f"http://localhost.localstack.cloud:{DYNAMODB_PORT}"
+"""DynamoDB Local as functions reach it: the name is LocalStack's own in their containers (LocalStack documentation)."""
+
 FUNCTION_FLAGS = "--ulimit nofile=1024:1024"
 """Flags of Docker for the containers of functions: Lambda's 1,024 descriptors.
 
@@ -40,6 +46,9 @@ TUNING = {
     "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "v2",
     "DYNAMODB_IN_MEMORY": "1",
     "DYNAMODB_HEAP_SIZE": "4g",
+    # DynamoDB Local can be reached past the gateway, by whatever access key.
+    "DYNAMODB_LOCAL_PORT": str(DYNAMODB_PORT),
+    "DYNAMODB_SHARE_DB": "1",
     # Slow machines need more than the default 20 s for the first start of a function's container.
     "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": "120",
     "LAMBDA_KEEPALIVE_MS": "600000",
@@ -96,7 +105,7 @@ class Container:
                 detach=True,
                 auto_remove=False,
                 environment=environment,
-                ports={f"{PORT}/tcp": ("127.0.0.1", port)},
+                ports={f"{PORT}/tcp": ("127.0.0.1", port), f"{DYNAMODB_PORT}/tcp": ("127.0.0.1", None)},
                 volumes={SOCKET: {"bind": SOCKET, "mode": "rw"}} if socket else {},
             )
         except ImageNotFound as error:
@@ -130,6 +139,12 @@ class Container:
         if self._container.status not in ("created", "running"):
             code = self._container.attrs["State"].get("ExitCode")
             raise EngineError(f"the container {NAME} is {self._container.status} (exit code {code})", hint=self.tail())
+
+    def dynamodb_url(self) -> str:
+        """Return where its DynamoDB Local answers on this machine."""
+        self._container.reload()
+        (binding,) = self._container.ports[f"{DYNAMODB_PORT}/tcp"]
+        return f"http://127.0.0.1:{binding['HostPort']}"
 
     def tail(self, lines: int = 15) -> str:
         """Return the end of its log."""

@@ -28,10 +28,6 @@ URL_VARIABLE = "HARNESS_LAMBDA_URL"
 TOKEN_VARIABLE = "HARNESS_LAMBDA_TOKEN"  # noqa: S105  the name of a variable, not a secret
 """Where a Lambda service already runs, as in docker-compose.nosocket.yml; without them the engine starts its own."""
 
-DYNAMODB_VARIABLE = "HARNESS_DYNAMODB_URL"
-"""Where LocalStack's DynamoDB Local answers itself (DYNAMODB_LOCAL_PORT, with DYNAMODB_SHARE_DB=1): its calls then do
-not pass LocalStack's gateway. Streams still do."""
-
 LIMITS = {
     "data services": "one Python gateway: it, not the functions, decides the rates (docs/localstack.md)",
     "DynamoDB throttling": "none: LocalStack never throttles by capacity",
@@ -69,10 +65,10 @@ class LocalStackDataEngine(LocalStackEngine):
     @property
     def endpoints(self) -> Endpoints:
         """Where the engine answers; the lambda endpoint is our service's."""
-        services = dynamodb_endpoint()
-        if self._control is not None:
-            services["lambda"] = self._control.url
-        return Endpoints(super().endpoints.default, REGION, services)
+        found = super().endpoints
+        if self._control is None:
+            return found
+        return Endpoints(found.default, REGION, {**found.services, "lambda": self._control.url})
 
     @property
     def work_dir(self) -> Path:
@@ -182,13 +178,13 @@ class LocalStackDataEngine(LocalStackEngine):
         (work_dir / "pids").mkdir()
         self._guard = processes.start_guard(work_dir)
         token = secrets.token_urlsafe(24)
-        settings = service_settings(super().endpoints.default, work_dir, token, self._profile, self._async_retry_delays)
+        settings = service_settings(super().endpoints, work_dir, token, self._profile, self._async_retry_delays)
         self._child, url = processes.start_lambda_service(work_dir, settings)
         self._control = LambdaControl(url, token)
 
 
 def service_settings(
-    endpoint: str,
+    endpoints: Endpoints,
     work_dir: Path,
     token: str,
     profile: str,
@@ -196,8 +192,8 @@ def service_settings(
 ) -> ServiceSettings:
     """Return the settings of a Lambda service over LocalStack's data services; links its runtime into `work_dir`."""
     return ServiceSettings(
-        endpoints={"default": endpoint, **dynamodb_endpoint()},
-        region=REGION,
+        endpoints={"default": endpoints.default, **endpoints.services},
+        region=endpoints.region,
         account_id=ACCOUNT_ID,
         runtime_dir=str(packaging.link_runtime(work_dir / "runtime")),
         work_dir=str(work_dir),
@@ -205,14 +201,6 @@ def service_settings(
         profile=profile,
         async_retry_delays=async_retry_delays,
     )
-
-
-def dynamodb_endpoint() -> dict[str, str]:
-    """Return the endpoint of DynamoDB by its service name where it has one of its own; raises UsageError."""
-    url = os.environ.get(DYNAMODB_VARIABLE, "")
-    if url and not url.startswith(("http://", "https://")):
-        raise UsageError(f"{DYNAMODB_VARIABLE} {url!r} is no URL", hint="for example http://localstack:8000")
-    return {"dynamodb": url} if url else {}
 
 
 def _remote_control() -> LambdaControl | None:

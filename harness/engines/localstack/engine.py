@@ -21,8 +21,8 @@ from harness.engines import stacks
 from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionActivity
 from harness.engines.clients import Clients
 from harness.engines.embedded.intrinsics import load_template
-from harness.engines.localstack.container import PORT, Container
-from harness.engines.localstack.parallel import with_parallel_mappings
+from harness.engines.localstack.container import FUNCTIONS_DYNAMODB, PORT, Container
+from harness.engines.localstack.template import with_parallel_mappings, with_variables
 from harness.errors import EngineError, UsageError
 
 REGION = "us-east-1"
@@ -33,10 +33,17 @@ CONTENT_TAG = "harness:content"
 
 CHECK_SECONDS = 5.0
 PARALLEL_MAPPINGS = 2
-"""Mappings of a queue in all; see `parallel` and the measurements in docs/localstack.md."""
+"""Mappings of a queue in all; see `template` and the measurements in docs/localstack.md."""
 
 MAPPINGS_VARIABLE = "HARNESS_LOCALSTACK_MAPPINGS"
 """Environment variable with another number."""
+
+DYNAMODB_VARIABLE = "HARNESS_DYNAMODB_URL"
+"""Environment variable with the URL on which LocalStack's DynamoDB Local itself answers this process.
+
+Its calls, and those of the functions, then do not pass LocalStack's gateway; streams still do. LocalStack needs the
+settings DYNAMODB_LOCAL_PORT and DYNAMODB_SHARE_DB for it.
+"""
 
 PARAMETERS: dict[str, str] = {}
 """Template parameters that this engine chooses where the user does not; see docs/localstack.md."""
@@ -68,14 +75,15 @@ class LocalStackEngine:
         if urlsplit(self._endpoint).scheme not in ("http", "https"):
             raise UsageError(f"AWS_ENDPOINT_URL {self._endpoint!r} is no URL", hint="for example http://127.0.0.1:4566")
         self._clients = Clients(lambda: self.endpoints)
+        self._dynamodb = _url(DYNAMODB_VARIABLE)
         self._mappings = int(os.environ.get(MAPPINGS_VARIABLE) or PARALLEL_MAPPINGS)
         self._container: Container | None = None
         self._checked = 0.0
 
     @property
     def endpoints(self) -> Endpoints:
-        """Where LocalStack answers: one URL for everything."""
-        return Endpoints(self._endpoint, REGION)
+        """Where LocalStack answers: one URL for everything, except perhaps for its DynamoDB."""
+        return Endpoints(self._endpoint, REGION, {"dynamodb": self._dynamodb} if self._dynamodb else {})
 
     def start(self) -> None:
         """Attach to the LocalStack on the endpoint, or start one; raises EngineError."""
@@ -90,6 +98,7 @@ class LocalStackEngine:
         self._container = Container.start(url.port or PORT, socket=self.socket)
         try:
             self._container.wait(self._healthy, START_SECONDS)
+            self._dynamodb = self._container.dynamodb_url()
         except BaseException:
             self.stop()
             raise
@@ -104,7 +113,10 @@ class LocalStackEngine:
         loaded = load_template(template.read_text())
         declared = loaded.get("Parameters", {})
         chosen = {k: v for k, v in PARAMETERS.items() if k in declared} | dict(parameters)
-        body = json.dumps(with_parallel_mappings(loaded, chosen, self._mappings))
+        grown = with_parallel_mappings(loaded, chosen, self._mappings)
+        if self._dynamodb:
+            grown = with_variables(grown, {"AWS_ENDPOINT_URL_DYNAMODB": FUNCTIONS_DYNAMODB})
+        body = json.dumps(grown)
         with tempfile.TemporaryDirectory() as folder:
             package = stacks.build_package(code, Path(folder) / "package.zip")
             digest = digest_of(body, chosen, package.read_bytes())
@@ -245,6 +257,13 @@ class LocalStackEngine:
             if found:
                 objects = [{"Key": o["Key"], "VersionId": o["VersionId"]} for o in found]
                 s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+
+
+def _url(variable: str) -> str:
+    url = os.environ.get(variable, "")
+    if url and urlsplit(url).scheme not in ("http", "https"):
+        raise UsageError(f"{variable} {url!r} is no URL", hint="for example http://127.0.0.1:4559")
+    return url
 
 
 def code_bucket(stack_name: str) -> str:

@@ -1,7 +1,8 @@
-"""More mappings for LocalStack, which runs one batch at a time per mapping whatever MaximumConcurrency says.
+"""What a template gets on top before LocalStack deploys it: more mappings, and variables of functions.
 
-A second mapping of the same function and queue is refused, but one on an alias of the function is not, and runs beside
-the first. The template is given such mappings before it is deployed, so that CloudFormation makes and removes them.
+LocalStack runs one batch at a time per mapping, whatever MaximumConcurrency says. A second mapping of the same function
+and queue is refused, but one on an alias of the function is not, and runs beside the first. Being in the template, such
+mappings are made and removed by CloudFormation.
 """
 
 from __future__ import annotations
@@ -37,6 +38,16 @@ def with_parallel_mappings(template: Mapping[str, Any], given: Mapping[str, str]
             another = copy.deepcopy(dict(resource))
             another["Properties"]["FunctionName"] = {"Ref": alias}
             grown["Resources"][f"{logical_id}{number}"] = another
+    return grown
+
+
+def with_variables(template: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return `template` with environment variables added to every function; its own win."""
+    grown = copy.deepcopy(dict(template))
+    for resource in grown["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::Function":
+            environment = resource["Properties"].setdefault("Environment", {})
+            environment["Variables"] = {**variables, **environment.get("Variables", {})}
     return grown
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.engines.embedded.intrinsics import load_template
-from harness.engines.localstack.parallel import with_parallel_mappings
+from harness.engines.localstack.template import with_parallel_mappings, with_variables
 from harness.run.core import TEMPLATE
 
 
@@ -88,3 +88,16 @@ def test_pipeline_when_grown_has_another_mapping_of_each_queue_and_none_of_the_s
     body = load_template(TEMPLATE.read_text())
     added = mappings(with_parallel_mappings(body, {}, 2)).keys() - mappings(body).keys()
     assert added == {"InsertMapping2", "ProcessMapping2", "UpdateMapping2"}
+
+
+def test_variables_when_added_reach_every_function_and_replace_none_of_its_own() -> None:
+    body = template()
+    body["Resources"]["Other"] = {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {"Environment": {"Variables": {"A": "own"}}},
+    }
+    grown = with_variables(body, {"A": "added", "B": "added"})
+    found = {k: r["Properties"] for k, r in grown["Resources"].items() if r["Type"] == "AWS::Lambda::Function"}
+    assert found["Fn"]["Environment"]["Variables"] == {"A": "added", "B": "added"}
+    assert found["Other"]["Environment"]["Variables"] == {"A": "own", "B": "added"}
+    assert "Environment" not in body["Resources"]["Fn"]["Properties"]
