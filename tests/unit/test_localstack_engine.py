@@ -82,7 +82,8 @@ def test_start_when_localstack_answers_attaches_and_leaves_it_up(health: dict[st
         started.check()
         report = started.report()
     assert report.versions["localstack"] == "4.14.0"
-    assert "one batch at a time" in report.limits["concurrency"]
+    assert report.limits["concurrency"].startswith("2 mappings a queue, each one batch at a time")
+    assert "reached through it" in report.limits["data services"]
 
 
 def test_check_when_localstack_is_gone_says_so(health: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

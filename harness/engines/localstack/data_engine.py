@@ -28,11 +28,6 @@ URL_VARIABLE = "HARNESS_LAMBDA_URL"
 TOKEN_VARIABLE = "HARNESS_LAMBDA_TOKEN"  # noqa: S105  the name of a variable, not a secret
 """Where a Lambda service already runs, as in docker-compose.nosocket.yml; without them the engine starts its own."""
 
-LIMITS = {
-    "data services": "one Python gateway: it, not the functions, decides the rates (docs/localstack.md)",
-    "DynamoDB throttling": "none: LocalStack never throttles by capacity",
-}
-
 
 class LocalStackDataEngine(LocalStackEngine):
     """As `LocalStackEngine`, but functions run in our Lambda service and LocalStack never sees them.
@@ -143,8 +138,13 @@ class LocalStackDataEngine(LocalStackEngine):
     def report(self) -> EngineReport:
         """Return versions, limits in force and the figures of every function."""
         answer = self._lambda.report()
-        versions = {**super().report().versions, "awslambdaric": version("awslambdaric")}
-        limits = {**answer["limits"], "concurrency profile": answer["profile"], **LIMITS}
+        localstack = super().report()
+        versions = {**localstack.versions, "awslambdaric": version("awslambdaric")}
+        limits = {
+            **answer["limits"],
+            "concurrency profile": answer["profile"],
+            "data services": localstack.limits["data services"],
+        }
         service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
         return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service})
 

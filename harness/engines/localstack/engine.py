@@ -49,8 +49,9 @@ PARAMETERS: dict[str, str] = {}
 """Template parameters that this engine chooses where the user does not; see docs/localstack.md."""
 
 LIMITS = {
-    "concurrency": "one batch at a time per mapping, whatever the template says: not AWS's",
-    "function memory, CPU, descriptors": "not limited by LocalStack",
+    "stream concurrency": "one batch at a time, whatever ParallelizationFactor says",
+    "file descriptors": "1,024 by docker-compose.yml or this engine, else Docker's",
+    "function memory, CPU, processes": "not limited by LocalStack",
     "no /dev/shm": "not enforced by LocalStack",
     "timeout": "LocalStack's",
 }
@@ -211,7 +212,13 @@ class LocalStackEngine:
         info = self._get("/_localstack/info", timeout=10)
         versions = {"localstack": str(info.get("version", "unknown")), "boto3": version("boto3")}
         versions["python"] = sys.version.split()[0]
-        return EngineReport(self.name, versions, LIMITS, {})
+        way = "past" if self._dynamodb else "through"
+        limits = {
+            "concurrency": f"{self._mappings} mappings a queue, each one batch at a time: not AWS's",
+            "data services": f"one Python gateway decides the rates; DynamoDB Local is reached {way} it",
+            **LIMITS,
+        }
+        return EngineReport(self.name, versions, limits, {})
 
     def activity(self) -> Mapping[str, FunctionActivity] | None:
         """Return None: LocalStack does not tell what its functions do."""
