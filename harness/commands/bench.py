@@ -1,20 +1,47 @@
-"""bench: benchmarks."""
+"""bench: suites by name or from a file, and single benchmarks with options of their own."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from typer.core import TyperGroup
 
-from harness.commands.options import Rows, out
+from harness.commands.load import load, saturation
+from harness.commands.options import EngineName, Out, Profile, Rows, out
+from harness.errors import ExitCode
+from harness.suites.catalogue import summaries
 
-app = typer.Typer(no_args_is_help=True, help="Benchmarks.")
+SUITES = "Suites: warm-up, repetitions on fresh engines, every row audited, median and spread"
+SINGLE = "Single benchmarks, with options of their own"
 
 
-@app.command("engine")
+class _Group(TyperGroup):
+    """Takes the path of a suite's .toml file for a command, too."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of that name; a name that ends in .toml is a suite of the user's own."""
+        if cmd_name.endswith(".toml"):
+            single = typer.Typer(add_completion=False)
+            single.command(help=f"Run the suite of {cmd_name}.")(_suite_command(cmd_name))
+            return typer.main.get_command(single)
+        return super().get_command(ctx, cmd_name)
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    help="Benchmarks. `harness bench my.toml` runs a suite of your own.",
+)
+app.command("load", rich_help_panel=SINGLE)(load)
+app.command("saturation", rich_help_panel=SINGLE)(saturation)
+
+
+@app.command("engine", rich_help_panel=SINGLE)
 def bench_engine(
     stock: Annotated[bool, typer.Option(help="Run MiniStack without our replacements of its hot spots.")] = False,
     calls: Annotated[int, typer.Option(help="Calls per loop.")] = 800,
@@ -44,7 +71,7 @@ def bench_engine(
     out.print(table)
 
 
-@app.command("clean")
+@app.command("clean", rich_help_panel=SINGLE)
 def bench_clean(
     rows: Rows = 800_000,
     repetitions: Annotated[int, typer.Option(help="Runs of each contestant; they take turns.")] = 3,
@@ -65,3 +92,66 @@ def bench_clean(
         print(json.dumps({"fingerprint": fingerprint(), "results": [vars(r) for r in results]}))  # noqa: T201
     else:
         print_table(out, results)
+
+
+Repetitions = Annotated[int | None, typer.Option(help="Repetitions (default: the suite's).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print aggregate.json and nothing else.")]
+
+_SHADOWED = [f"  {name}: {summary}" for name, summary in summaries().items() if name in ("clean", "load")]
+_SUITE_HELP = "Run any suite by name or file, also those whose names are benchmarks with options:\n\n" + "\n\n".join(
+    _SHADOWED
+)
+
+
+@app.command("suite", help=_SUITE_HELP, rich_help_panel=SUITES)
+def bench_suite(
+    name: Annotated[str, typer.Argument(help="A suite's name, or the path of a .toml file.")],
+    repetitions: Repetitions = None,
+    engine: EngineName = "embedded",
+    profile: Profile = "local",
+    out_dir: Out = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Run a suite, print its aggregate, and write the report."""
+    from dataclasses import replace
+
+    from harness.errors import UsageError
+    from harness.report import write_report
+    from harness.results import new_run_folder
+    from harness.suites.model import load_suite
+    from harness.suites.run import SuiteOptions, print_aggregate, run_suite
+
+    suite = load_suite(name)
+    if repetitions is not None:
+        if repetitions < 1:
+            raise UsageError(f"--repetitions is {repetitions}, 1 or more are needed")
+        suite = replace(suite, repetitions=repetitions)
+    folder = new_run_folder(out_dir)
+    document = run_suite(suite, SuiteOptions(engine, profile, out, quiet=as_json), folder)
+    page = write_report(folder)
+    if as_json:
+        print(json.dumps(document))  # noqa: T201
+    else:
+        print_aggregate(out, document)
+        out.print(f"results    {folder}/aggregate.json", highlight=False, soft_wrap=True)
+        out.print(f"report     {page}", highlight=False, soft_wrap=True)
+    if not document["conserved"]:
+        raise typer.Exit(ExitCode.NOT_CONSERVED)
+
+
+def _suite_command(name: str) -> Callable[..., None]:
+    def run(
+        repetitions: Repetitions = None,
+        engine: EngineName = "embedded",
+        profile: Profile = "local",
+        out_dir: Out = Path("runs"),
+        as_json: AsJson = False,
+    ) -> None:
+        bench_suite(name, repetitions, engine, profile, out_dir, as_json)
+
+    return run
+
+
+for _name, _summary in summaries().items():
+    if _name not in {command.name for command in app.registered_commands}:
+        app.command(_name, help=_summary[0].upper() + _summary[1:] + ".", rich_help_panel=SUITES)(_suite_command(_name))

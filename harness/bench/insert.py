@@ -1,0 +1,117 @@
+"""Inserting alone: the pipeline with its stream unread, so that clean and insert have the engine to themselves.
+
+The template is deployed with the capture mapping disabled. Nothing that follows it runs, and the audit of the whole
+pipeline does not apply; instead every row is counted: a record id can only come from one row of the one object that was
+uploaded, so a table that holds as many items as the file has rows, with no dead letter anywhere, holds each row once.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.audit.audit import count_items
+from harness.corpus import CorpusSpec, cached
+from harness.doctor.memory import rows_that_fit
+from harness.engines.base import Deployment, Engine
+from harness.engines.embedded.intrinsics import load_template
+from harness.errors import EnvironmentProblem, StageStuck, UsageError
+from harness.fingerprint import fingerprint
+from harness.queues import QueueDepths, read_depths
+from harness.run.core import STACK, TEMPLATE
+from harness.stages import STAGES
+from harness.telemetry import StageTotals, TelemetryReader
+from harness.upload import upload
+
+TICK_SECONDS = 0.5
+_READ_BY = "CaptureMapping"
+
+
+def without_capture(template: str) -> str:
+    """Return the template with the mapping that reads the table's stream disabled, as JSON."""
+    body = load_template(template)
+    body["Resources"][_READ_BY]["Properties"]["Enabled"] = False
+    return json.dumps(body)
+
+
+def run_insert(
+    engine: Engine, spec: CorpusSpec, parameters: dict[str, str], folder: Path, *, stall_timeout: float = 120.0
+) -> dict[str, Any]:
+    """Insert a corpus on a started engine; returns the result's fields.
+
+    Raises UsageError for a corpus with rows that could not all be inserted, StageStuck where nothing moves.
+    """
+    if spec.quarantine or spec.poison:
+        raise UsageError(
+            "inserting alone takes no quarantined and no poisonous rows", hint="quarantine = 0 and poison = 0"
+        )
+    fits = rows_that_fit()
+    if spec.rows > fits:
+        raise EnvironmentProblem(f"{spec.rows:,} rows do not fit into this machine's memory, {fits:,} do")
+    path, manifest = cached(spec)
+    template = folder / "template.json"
+    template.write_text(without_capture(TEMPLATE.read_text()))
+    deployment = engine.deploy(template, parameters, stack_name=STACK)
+    template.unlink()
+    if count_items(engine, deployment):
+        raise EnvironmentProblem("the table is not empty; inserting alone needs an engine of its own")
+    began = time.time()
+    sent = upload(engine, deployment.output("UploadBucket"), f"uploads/{path.name}", path)
+    totals, depths = _follow(engine, deployment, sent.source.source_id, spec.rows, stall_timeout)
+    items = count_items(engine, deployment)
+    letters = {s.name: {"unknown": depths.dlqs[s.name].total} for s in STAGES if depths.dlqs[s.name].total}
+    conserved = items == spec.rows and not letters
+    clean, insert = totals["clean"], totals["insert"]
+    report = engine.report()
+    return {
+        "kind": "insert",
+        "began": round(began, 3),
+        "engine": vars(report) | {"versions": dict(report.versions)},
+        "spec": spec.to_json(),
+        "corpus": {"file_bytes": sent.file_bytes, "sha256": manifest.sha256, "checksum": manifest.checksum},
+        "parameters": parameters,
+        "fingerprint": fingerprint(),
+        "upload_seconds": round(sent.ended - sent.started, 3),
+        "clean_seconds": round(clean.ended_ms / 1000 - sent.ended, 3) if clean.ended_ms else None,
+        "insert_seconds": round(insert.seconds, 3),
+        "stages": {name: found.to_json() for name, found in totals.items()},
+        "audit": {
+            "conserved": conserved,
+            "as_expected": conserved,
+            "rows": spec.rows,
+            "items_in_table": items,
+            "dead_letters": letters,
+            "problems": {} if conserved else {"lost": max(0, spec.rows - items)},
+        },
+    }
+
+
+def _follow(
+    engine: Engine, deployment: Deployment, source_id: str, rows: int, stall_timeout: float
+) -> tuple[dict[str, StageTotals], QueueDepths]:
+    """Return what clean and insert said once every row is inserted or in a queue of dead letters."""
+    groups = {s.name: deployment.output(s.log_group) for s in STAGES if s.name in ("clean", "insert")}
+    reader = TelemetryReader(engine.client("logs"), groups, {source_id})
+    last: tuple[object, ...] = ()
+    changed = time.monotonic()
+    while True:
+        engine.check()
+        reader.poll()
+        depths = read_depths(engine, deployment)
+        waiting = depths.queues["insert"].total
+        letters = sum(depth.total for depth in depths.dlqs.values())
+        inserted = reader.totals["insert"].rows_ok
+        if waiting == 0 and inserted + letters >= rows:
+            return reader.totals, depths
+        state = (reader.totals["clean"].rows_ok, inserted, waiting, letters)
+        if state != last:
+            last, changed = state, time.monotonic()
+        elif time.monotonic() - changed >= stall_timeout:
+            errors = [text for totals in reader.totals.values() for text in totals.last_errors]
+            raise StageStuck(
+                f"nothing has moved for {stall_timeout:.0f} s: {inserted:,} of {rows:,} rows inserted, {waiting:,} "
+                f"messages waiting, {letters:,} dead letters; last errors: {' | '.join(errors) or 'none'}"
+            )
+        time.sleep(TICK_SECONDS)

@@ -1,0 +1,65 @@
+"""gate: base against head, by paired trials."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.commands.options import EngineName, Out, out
+from harness.errors import ExitCode, UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the command line."""
+    app.command()(gate)
+
+
+def gate(
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="Git ref, wheel or folder to compare with "
+            "(default: HEAD where files were changed, otherwise HEAD's parent)."
+        ),
+    ] = None,
+    head: Annotated[str, typer.Option(help="Git ref, wheel or folder that is judged.")] = ".",
+    suite: Annotated[str, typer.Option(help="Suite of kind run, by name or as a .toml file.")] = "ci",
+    pairs: Annotated[int | None, typer.Option(help="Pairs of trials (default: the suite's).")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of a trial (default: the suite's).")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Ratio of median costs from which head is worse.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Largest p-value, all metrics together.")] = None,
+    self_check: Annotated[
+        bool, typer.Option("--self-check", help="Run head against itself: shows what the gate can detect here.")
+    ] = False,
+    engine: EngineName = "embedded",
+    out_dir: Out = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print gate.json and nothing else.")] = False,
+) -> None:
+    """Decide whether head is slower than base, or loses rows: paired trials that take turns, and an exact test.
+
+    Exit codes: 0 no regression found, 1 regressed, 3 rows not conserved in a trial, 4 too noisy to tell, 5 a trial
+    could not be carried out. docs/benchmarking.md has the rules and how often the gate is wrong.
+
+    Examples:
+
+      harness gate                          the working tree against its commit, or the commit against its parent
+      harness gate --base origin/main       a branch
+      harness gate --base v1.0 --head v1.1
+      harness gate --self-check             what can be detected on this machine?
+    """
+    from harness.gate.command import GateRequest, carry_out
+
+    if self_check and base is not None:
+        raise UsageError(f"--self-check compares head with itself, --base {base} has no use", hint="leave one out")
+    request = GateRequest(base, head, suite, pairs, rows, threshold, alpha, self_check, engine)
+    finished = carry_out(request, out_dir, out, quiet=as_json)
+    if as_json:
+        print(json.dumps(finished.document))  # noqa: T201
+    if finished.outcome.error is not None:
+        raise finished.outcome.error
+    code = finished.outcome.decision.verdict.exit_code
+    if code is not ExitCode.OK:
+        raise typer.Exit(code)

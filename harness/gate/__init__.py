@@ -1,0 +1,1 @@
+"""The regression gate: paired, alternating trials of two versions, and a verdict."""

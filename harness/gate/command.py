@@ -1,0 +1,112 @@
+"""What `harness gate` does: versions, trials, verdict, results on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.errors import UsageError
+from harness.fingerprint import fingerprint
+from harness.gate.display import GateProgress, print_outcome
+from harness.gate.document import document, markdown
+from harness.gate.gate import Outcome, run_gate
+from harness.gate.model import Policy, Side
+from harness.gate.trees import Tree, changed_locks, default_base, materialise
+from harness.gate.trial import ProcessTrials, Workload, workspace
+from harness.results import new_run_folder
+from harness.suites.model import Kind, Suite, load_suite
+
+
+@dataclass(frozen=True)
+class GateRequest:
+    """What the command line asks for; None takes the suite's value."""
+
+    base: str | None
+    head: str
+    suite: str
+    pairs: int | None = None
+    rows: int | None = None
+    threshold: float | None = None
+    alpha: float | None = None
+    self_check: bool = False
+    engine: str = "embedded"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A gate that has ended, and what was written of it."""
+
+    folder: Path
+    outcome: Outcome
+    document: dict[str, Any]
+
+
+def policy_of(suite: Suite, request: GateRequest) -> Policy:
+    """Return the suite's policy with what was asked for; raises UsageError for rules that cannot find anything."""
+    if suite.kind is not Kind.RUN:
+        raise UsageError(f"suite {suite.name} is of kind {suite.kind}; the gate's trials are runs", hint="--suite ci")
+    given = {name: getattr(request, name) for name in ("pairs", "threshold", "alpha")}
+    policy = replace(suite.gate.policy, **{name: value for name, value in given.items() if value is not None})
+    policy.check()
+    return policy
+
+
+def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: bool = False) -> Finished:
+    """Run a gate and write `gate.json`, `gate.md` and every trial's result; also when it fails or is interrupted.
+
+    Raises UsageError for versions that cannot be used, before anything runs.
+    """
+    suite = load_suite(request.suite)
+    policy = policy_of(suite, request)
+    corpus = suite.corpus if request.rows is None else replace(suite.corpus, rows=request.rows)
+    workload = Workload(corpus, suite.parameters, request.engine, timeout=suite.gate.timeout)
+    repository = Path(request.head) if Path(request.head).is_dir() else Path()
+    base = request.head if request.self_check else request.base or default_base(repository)
+
+    def say(text: str) -> None:
+        if not quiet:
+            console.print(text, highlight=False, soft_wrap=True)
+
+    with workspace() as work:
+        trees: dict[str, Tree] = {
+            Side.BASE: materialise(base, work / Side.BASE, repository),
+            Side.HEAD: materialise(request.head, work / Side.HEAD, repository),
+        }
+        folder = new_run_folder(out_dir)
+        say(f"base       {describe(trees[Side.BASE])}\nhead       {describe(trees[Side.HEAD])}")
+        changes = changed_locks(trees[Side.BASE], trees[Side.HEAD])
+        if changes:
+            say(
+                "[yellow]locks differ:[/] both sides run with the packages installed here, so the change of packages "
+                f"is not measured: {', '.join(changes)}"
+            )
+        trials = ProcessTrials(trees, workload, work, folder / "trials")
+        with GateProgress(console, policy, quiet=quiet) as progress:
+            outcome = run_gate(trials, policy, progress)
+    written = document(
+        outcome,
+        policy,
+        trees,
+        run=folder.name,
+        suite=suite.name,
+        engine=request.engine,
+        self_check=request.self_check,
+        lock_changes=changes,
+        fingerprint=fingerprint(),
+    )
+    (folder / "gate.json").write_text(json.dumps(written, indent=2) + "\n")
+    (folder / "gate.md").write_text(markdown(outcome, policy, trees, suite=suite.name))
+    if not quiet:
+        print_outcome(console, outcome, policy)
+    say(f"results    {folder}/gate.json")
+    return Finished(folder, outcome, written)
+
+
+def describe(tree: Tree) -> str:
+    """Return a line about a version."""
+    commit = f", commit {tree.commit[:12]}" if tree.commit else ""
+    return f"{tree.label}{commit}{', with uncommitted changes' if tree.dirty else ''}"

@@ -1,0 +1,155 @@
+"""From trials to a verdict. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.gate.model import Policy, Side, Trial, Verdict
+from harness.metrics import Direction, Metric
+from harness.stats.paired import Comparison, compare, holm, log_ratios, smallest_detectable_change
+
+
+@dataclass(frozen=True)
+class MetricVerdict:
+    """One metric of head against base. `p_adjusted` and `detectable` only where the metric decides.
+
+    `detectable` is the smallest slowdown, as a fraction, that as many pairs with this noise find with 90% probability;
+    None where none would be.
+    """
+
+    name: str
+    unit: str
+    direction: Direction
+    deciding: bool
+    base_median: float
+    head_median: float
+    comparison: Comparison
+    p_adjusted: float | None = None
+    detectable: float | None = None
+    regressed: bool = False
+    suspicious: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The verdict, why, every metric that could be compared, and why the others could not."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    metrics: tuple[MetricVerdict, ...]
+    not_compared: Mapping[str, str]
+
+
+def decide(trials: Sequence[Trial], policy: Policy) -> Decision:
+    """Return the verdict on complete trials: conservation first, which no figure can outweigh.
+
+    A deciding metric whose median reaches the threshold without a small enough p-value makes the gate inconclusive: it
+    looks like a regression that these trials cannot tell from noise.
+    """
+    lost = [t for t in trials if not t.conserved]
+    if lost:
+        reasons = tuple(f"trial {t.planned.number} ({t.planned.side}): {t.problem or 'not conserved'}" for t in lost)
+        return Decision(Verdict.NOT_CONSERVED, reasons, (), {})
+    pairs = complete_pairs(trials)
+    names = sorted({name for b, h in pairs for name in (*b.metrics, *h.metrics)})
+    differences: dict[str, list[float]] = {}
+    not_compared: dict[str, str] = {}
+    for name in (*names, *(n for n in policy.deciding if n not in names)):
+        found = _differences(name, pairs)
+        if isinstance(found, str):
+            not_compared[name] = found
+        else:
+            differences[name] = found
+    comparisons = {name: compare(values) for name, values in differences.items()}
+    deciding = [name for name in policy.deciding if name in comparisons]
+    adjusted = holm({name: comparisons[name].p_value for name in deciding})
+    metrics = tuple(
+        _judge(name, pairs, comparisons[name], differences[name], adjusted.get(name), policy, len(deciding))
+        for name in (*deciding, *(n for n in comparisons if n not in deciding))
+    )
+    verdict, reasons = _verdict(metrics, deciding)
+    return Decision(verdict, reasons, metrics, not_compared)
+
+
+def complete_pairs(trials: Sequence[Trial]) -> list[tuple[Trial, Trial]]:
+    """Return (base, head) of every pair, in order; raises ValueError where one of a pair is missing."""
+    by_pair: dict[int, dict[Side, Trial]] = {}
+    for trial in trials:
+        if trial.planned.pair:
+            by_pair.setdefault(trial.planned.pair, {})[trial.planned.side] = trial
+    for number, sides in by_pair.items():
+        if len(sides) != 2:
+            raise ValueError(f"pair {number} is not complete")
+    return [(sides[Side.BASE], sides[Side.HEAD]) for _, sides in sorted(by_pair.items())]
+
+
+def _differences(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> list[float] | str:
+    """Return the log ratios of one metric, or why there are none."""
+    for side, index in ((Side.BASE, 0), (Side.HEAD, 1)):
+        missing = sum(name not in pair[index].metrics for pair in pairs)
+        if missing:
+            return f"{side} does not report it" if missing == len(pairs) else f"{side} lacks it in {missing} trials"
+    base = [b.metrics[name].value for b, _ in pairs]
+    head = [h.metrics[name].value for _, h in pairs]
+    if min(*base, *head) <= 0:
+        return "it is 0 in some trials"
+    return log_ratios(base, head, higher_is_better=_sample(name, pairs).direction is Direction.HIGHER)
+
+
+def _sample(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> Metric:
+    return pairs[0][0].metrics[name]
+
+
+def _judge(
+    name: str,
+    pairs: Sequence[tuple[Trial, Trial]],
+    comparison: Comparison,
+    differences: Sequence[float],
+    p_adjusted: float | None,
+    policy: Policy,
+    metrics: int,
+) -> MetricVerdict:
+    sample = _sample(name, pairs)
+    over = comparison.median_ratio >= policy.threshold
+    decides = p_adjusted is not None
+    regressed = p_adjusted is not None and over and p_adjusted <= policy.alpha
+    detectable = (
+        smallest_detectable_change(differences, len(pairs), policy.threshold, policy.alpha / metrics)
+        if decides
+        else None
+    )
+    return MetricVerdict(
+        name=name,
+        unit=sample.unit,
+        direction=sample.direction,
+        deciding=decides,
+        base_median=statistics.median(b.metrics[name].value for b, _ in pairs),
+        head_median=statistics.median(h.metrics[name].value for _, h in pairs),
+        comparison=comparison,
+        p_adjusted=p_adjusted,
+        detectable=detectable,
+        regressed=regressed,
+        suspicious=decides and over and not regressed,
+    )
+
+
+def _verdict(metrics: Sequence[MetricVerdict], deciding: Sequence[str]) -> tuple[Verdict, tuple[str, ...]]:
+    regressed = [m for m in metrics if m.regressed]
+    suspicious = [m for m in metrics if m.suspicious]
+    if regressed:
+        return Verdict.REGRESSED, tuple(_sentence(m) for m in regressed)
+    if suspicious:
+        return Verdict.INCONCLUSIVE, tuple(f"{_sentence(m)}: too noisy to tell" for m in suspicious)
+    if not deciding:
+        return Verdict.INCONCLUSIVE, ("no deciding metric could be compared",)
+    return Verdict.PASS, ()
+
+
+def _sentence(m: MetricVerdict) -> str:
+    c = m.comparison
+    return (
+        f"{m.name} costs {c.median_ratio - 1:+.1%} (95% {c.low - 1:+.1%} to {c.high - 1:+.1%}, "
+        f"p {m.p_adjusted:.2g} adjusted)"
+    )

@@ -1,0 +1,157 @@
+"""What a gate leaves behind: `gate.json` (docs/benchmarking.md explains it) and `gate.md` for a pull request. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from harness.gate.decide import Decision, MetricVerdict
+from harness.gate.gate import Outcome
+from harness.gate.model import Policy, Trial, Verdict
+from harness.gate.trees import Tree
+from harness.results import SCHEMA_VERSION
+
+HEADLINES = {
+    Verdict.PASS: "no regression found",
+    Verdict.REGRESSED: "regressed",
+    Verdict.INCONCLUSIVE: "inconclusive",
+    Verdict.NOT_CONSERVED: "rows were not conserved",
+    Verdict.FAILED: "a trial failed",
+    Verdict.INTERRUPTED: "interrupted",
+}
+
+
+def document(
+    outcome: Outcome,
+    policy: Policy,
+    trees: Mapping[str, Tree],
+    *,
+    run: str,
+    suite: str,
+    engine: str,
+    self_check: bool,
+    lock_changes: Sequence[str],
+    fingerprint: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the whole of `gate.json`."""
+    decision = outcome.decision
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "gate",
+        "run": run,
+        "suite": suite,
+        "engine": engine,
+        "self_check": self_check,
+        "verdict": decision.verdict.value,
+        "exit_code": int(decision.verdict.exit_code),
+        "reasons": list(decision.reasons),
+        **{side: _tree(tree) for side, tree in trees.items()},
+        "lock_changes": list(lock_changes),
+        "policy": {**asdict(policy), "deciding": list(policy.deciding)},
+        "fingerprint": dict(fingerprint),
+        "corpus_sha256": outcome.trials[0].sha256 if outcome.trials else "",
+        "versions": dict(outcome.trials[0].versions) if outcome.trials else {},
+        "seconds": round(outcome.seconds, 1),
+        "metrics": {m.name: _metric(m) for m in decision.metrics},
+        "not_compared": dict(decision.not_compared),
+        "trials": [_trial(t) for t in outcome.trials],
+    }
+
+
+def _tree(tree: Tree) -> dict[str, Any]:
+    return {"label": tree.label, "commit": tree.commit, "dirty": tree.dirty}
+
+
+def _metric(m: MetricVerdict) -> dict[str, Any]:
+    c = m.comparison
+    return {
+        "unit": m.unit,
+        "direction": m.direction.value,
+        "deciding": m.deciding,
+        "base_median": m.base_median,
+        "head_median": m.head_median,
+        "pairs": c.pairs,
+        "median_ratio": round(c.median_ratio, 6),
+        "low": round(c.low, 6),
+        "high": round(c.high, 6),
+        "p": c.p_value,
+        "exact": c.exact,
+        "p_adjusted": m.p_adjusted,
+        "smallest_detectable_change": None if m.detectable is None else round(m.detectable, 4),
+        "regressed": m.regressed,
+        "suspicious": m.suspicious,
+    }
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {
+        "number": trial.planned.number,
+        "pair": trial.planned.pair,
+        "side": trial.planned.side.value,
+        "warmup": trial.planned.pair == 0,
+        "seconds": round(trial.seconds, 2),
+        "conserved": trial.conserved,
+        "problem": trial.problem,
+        "cpu_stolen_share": trial.cpu_stolen_share,
+        "metrics": {name: metric.value for name, metric in sorted(trial.metrics.items())},
+    }
+
+
+def markdown(outcome: Outcome, policy: Policy, trees: Mapping[str, Tree], *, suite: str) -> str:
+    """Return the summary for a pull request."""
+    decision = outcome.decision
+    lines = [
+        f"### Regression gate: {HEADLINES[decision.verdict]}",
+        "",
+        f"`{_name(trees['head'])}` against `{_name(trees['base'])}`, suite `{suite}`, {policy.pairs} pairs, "
+        f"{outcome.seconds / 60:.1f} min. Regressed means: median cost at least {policy.threshold - 1:.0%} higher and "
+        f"p ≤ {policy.alpha:g}, adjusted for {len(policy.deciding)} metrics.",
+        "",
+    ]
+    lines += [f"- {reason}" for reason in decision.reasons]
+    if decision.reasons:
+        lines.append("")
+    if decision.metrics:
+        lines += [
+            "| metric | base | head | cost | 95% interval | p, adjusted | detectable |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        lines += [f"| {' | '.join(cells)} |" for cells in rows(decision) if cells[6]]
+        lines += ["", "<details><summary>not deciding</summary>", ""]
+        lines += ["| metric | base | head | cost | 95% interval | p |", "|---|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(cells[:6])} |" for cells in rows(decision) if not cells[6]]
+        lines += ["", "</details>"]
+    lines += [f"\nNot compared: {name}, {why}." for name, why in decision.not_compared.items()]
+    return "\n".join(lines) + "\n"
+
+
+def rows(decision: Decision) -> list[list[str]]:
+    """Return a row of texts for every metric: name, base, head, cost, interval, p (adjusted where it decides), and the
+    smallest detectable change, empty for a metric that does not decide."""
+    table = []
+    for m in decision.metrics:
+        c = m.comparison
+        detectable = "none" if m.detectable is None else f"{m.detectable:+.0%}"
+        table.append(
+            [
+                m.name,
+                f"{figure(m.base_median)} {m.unit}",
+                f"{figure(m.head_median)} {m.unit}",
+                f"{c.median_ratio - 1:+.1%}",
+                f"{c.low - 1:+.1%} to {c.high - 1:+.1%}",
+                f"{c.p_value if m.p_adjusted is None else m.p_adjusted:.2g}",
+                detectable if m.deciding else "",
+            ]
+        )
+    return table
+
+
+def figure(value: float) -> str:
+    """Return a number with three or more significant digits and thousands separated."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _name(tree: Tree) -> str:
+    commit = f" {tree.commit[:12]}" if tree.commit and not tree.commit.startswith(tree.label) else ""
+    return f"{tree.label}{commit}{' with changes' if tree.dirty else ''}"

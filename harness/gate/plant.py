@@ -1,0 +1,58 @@
+"""Plants a slowdown of known size in one handler of a source tree, to measure what the gate finds."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.stages import STAGES
+
+
+class Kind(StrEnum):
+    """`CPU` computes for longer, `WAIT` sleeps: what a slower algorithm and a slower dependency look like."""
+
+    CPU = "cpu"
+    WAIT = "wait"
+
+
+_CODE = '''
+
+import resource as _resource
+import time as _time
+
+_handler = handler
+
+
+def _cpu() -> float:
+    usages = (_resource.getrusage(who) for who in (_resource.RUSAGE_SELF, _resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def handler(event, context):
+    """Do the same, and then spend {share:.1%} more {kind} time."""
+    wall, cpu = _time.perf_counter(), _cpu()
+    answer = _handler(event, context)
+    wall, cpu = _time.perf_counter() - wall, _cpu() - cpu
+    if "{kind}" == "wait":
+        _time.sleep({share} * wall)
+    else:
+        until = _cpu() + {share} * cpu
+        while _cpu() < until:
+            sum(range(200))
+    return answer
+'''
+
+
+def plant(tree: Path, stage: str, share: float, kind: Kind) -> None:
+    """Make the handler of `stage` in the tree spend `share` (0.15 is 15%) of its own time again after each invocation.
+
+    A share of 0 plants the same code, which then does nothing. Raises UsageError for a stage or share that cannot be.
+    """
+    names = [s.name for s in STAGES]
+    if stage not in names:
+        raise UsageError(f"there is no stage {stage!r}", hint=f"there are {', '.join(names)}")
+    if not 0 <= share <= 10:
+        raise UsageError(f"a slowdown of {share:g} cannot be planted", hint="0 to 10; 0.15 is 15%")
+    module = tree / "handlers" / f"{stage}.py"
+    module.write_text(module.read_text() + _CODE.format(share=share, kind=kind.value))

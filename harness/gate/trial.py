@@ -1,0 +1,178 @@
+"""Runs one trial: `python -m harness run` of a source tree, in a process of its own that is never left behind.
+
+The command is the whole interface between the gate and the versions it compares, old ones included:
+`run --rows --seed --dirty --quarantine --poison --engine --profile --param --no-ceiling --json --out`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.corpus import CorpusSpec
+from harness.engines.embedded import processes
+from harness.engines.embedded.guard import MARK
+from harness.errors import EnvironmentProblem, ExitCode, UsageError
+from harness.gate.model import Planned, Trial
+from harness.gate.trees import Tree
+from harness.metrics import metrics_of
+
+STOP_SECONDS = 30.0
+_STDERR_LINES = 6
+
+
+class TrialFailed(EnvironmentProblem):
+    """A trial could not be carried out; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What every trial runs. `timeout` is seconds for one trial, after which it has failed."""
+
+    spec: CorpusSpec
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    engine: str = "embedded"
+    profile: str = "local"
+    timeout: float = 300.0
+
+    def arguments(self, out: Path) -> list[str]:
+        """Return the arguments of `python -m harness`."""
+        spec = self.spec
+        parameters = [part for name, value in self.parameters.items() for part in ("--param", f"{name}={value}")]
+        return [
+            *("run", "--json", "--no-ceiling", "--engine", self.engine, "--profile", self.profile),
+            *("--rows", str(spec.rows), "--seed", str(spec.seed), "--dirty", str(spec.dirty)),
+            *("--quarantine", str(spec.quarantine), "--poison", str(spec.poison), "--out", str(out)),
+            *parameters,
+        ]
+
+
+@contextlib.contextmanager
+def workspace() -> Iterator[Path]:
+    """Give a temporary folder for trees and trials; it and its trials are gone afterwards, even after SIGKILL."""
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="harness-gate-"))
+    (folder / "pids").mkdir()
+    guard = processes.start_guard(folder)
+    try:
+        yield folder
+    finally:
+        if guard.stdin is not None:
+            guard.stdin.close()
+        guard.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class ProcessTrials:
+    """Runs trials of two trees as processes; their temporary files lie in `work`, their results are kept in `kept`."""
+
+    def __init__(self, trees: Mapping[str, Tree], workload: Workload, work: Path, kept: Path) -> None:
+        self._trees = trees
+        self._workload = workload
+        self._work = work
+        self._kept = kept
+
+    def run(self, planned: Planned) -> Trial:
+        """Run one trial; raises TrialFailed, and UsageError where that version does not take the command."""
+        tree = self._trees[planned.side]
+        out, tmp = self._work / "runs", self._work / "tmp"
+        for folder in (out, tmp):
+            folder.mkdir(exist_ok=True)
+        began = time.monotonic()
+        code, stdout, stderr = self._execute(tree, self._workload.arguments(out), tmp, planned)
+        seconds = time.monotonic() - began
+        if code == ExitCode.USAGE:
+            raise UsageError(
+                f"{planned.side} {tree.label} does not take the trial's command: {stderr}",
+                hint="versions that lack an option of `harness run` cannot be compared by trials",
+            )
+        if code not in (ExitCode.OK, ExitCode.NOT_CONSERVED):
+            raise TrialFailed(f"trial {planned.number} ({planned.side} {tree.label}) ended with {code}: {stderr}")
+        try:
+            result = json.loads(stdout)
+            trial = trial_of(planned, result, seconds, conserved=code == ExitCode.OK)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TrialFailed(
+                f"trial {planned.number} ({planned.side} {tree.label}) printed no result: {error!r} {stderr}"
+            ) from error
+        self._keep(planned, result)
+        shutil.rmtree(out, ignore_errors=True)
+        return trial
+
+    def _keep(self, planned: Planned, result: Mapping[str, Any]) -> None:
+        self._kept.mkdir(parents=True, exist_ok=True)
+        path = self._kept / f"{planned.number:02d}-{planned.side}.json"
+        path.write_text(json.dumps(result, indent=2) + "\n")
+
+    def _execute(self, tree: Tree, arguments: list[str], tmp: Path, planned: Planned) -> tuple[int, str, str]:
+        # Files rather than pipes: a trial that is killed leaves pipes open in its children.
+        out, err = self._work / "stdout", self._work / "stderr"
+        path = tree.path.resolve()
+        variables = {**os.environ, "PYTHONPATH": str(path), "TMPDIR": str(tmp), MARK: str(self._work)}
+        with out.open("wb") as stdout, err.open("wb") as stderr, processes.signals_held():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "harness", *arguments],
+                cwd=path,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+                preexec_fn=_release_signals,  # noqa: PLW1509  only the signal mask is touched
+            )
+            registered = self._work / "pids" / str(process.pid)
+            registered.write_text(f"trial-{planned.number}")
+        try:
+            code = process.wait(self._workload.timeout)
+        except subprocess.TimeoutExpired:
+            raise TrialFailed(
+                f"trial {planned.number} ({planned.side} {tree.label}) took longer than {self._workload.timeout:g} s",
+                hint="fewer rows, or a larger timeout in the suite's [gate]",
+            ) from None
+        finally:
+            _end(process)
+            registered.unlink(missing_ok=True)
+        return code, out.read_text("utf-8", "replace"), processes.tail(err, _STDERR_LINES)
+
+
+def trial_of(planned: Planned, result: Mapping[str, Any], seconds: float, *, conserved: bool) -> Trial:
+    """Return the trial of a `result.json`; raises KeyError or TypeError where it is none."""
+    audit = result["audit"]
+    good = conserved and audit["conserved"] and audit["as_expected"]
+    problems = ", ".join(f"{count:,} x {problem}" for problem, count in audit.get("problems", {}).items())
+    return Trial(
+        planned=planned,
+        metrics=metrics_of(result),
+        conserved=good,
+        seconds=seconds,
+        sha256=str(result["corpus"]["sha256"]),
+        versions=dict(result["engine"]["versions"]),
+        problem="" if good else problems or "rows are not where they must be",
+        cpu_stolen_share=float(result.get("cpu_stolen_share") or 0.0),
+    )
+
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let a process that is still there clean up after itself, then make sure that it is gone."""
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

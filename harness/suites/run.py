@@ -1,0 +1,154 @@
+"""Runs a suite: warm-up and repetitions, each on a fresh engine, each audited, and what they say together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.corpus import cached
+from harness.engines.registry import create
+from harness.fingerprint import fingerprint
+from harness.gate.document import figure
+from harness.results import save_result
+from harness.suites.aggregate import aggregate, is_conserved
+from harness.suites.model import Kind, Suite
+
+Execute = Callable[[Suite, "SuiteOptions", Path], Mapping[str, Any]]
+"""Runs one repetition in a folder and returns what its `result.json` holds."""
+
+
+@dataclass(frozen=True)
+class SuiteOptions:
+    """Where a suite runs and to whom it speaks."""
+
+    engine: str
+    profile: str
+    console: Console
+    quiet: bool = False
+
+    def say(self, text: str) -> None:
+        """Print a line unless nothing but JSON is wanted."""
+        if not self.quiet:
+            self.console.print(text, highlight=False, soft_wrap=True)
+
+
+def run_suite(suite: Suite, options: SuiteOptions, folder: Path, execute: Execute | None = None) -> dict[str, Any]:
+    """Run a suite and write `aggregate.json` and a folder for every repetition; returns the aggregate.
+
+    Ends early where a repetition, a warm-up included, is not conserved: the aggregate then says so. Raises what a
+    repetition raises; the results of those before it stay.
+    """
+    run_one = execute or _EXECUTORS[suite.kind]
+    results: dict[str, Mapping[str, Any]] = {}
+    lost = False
+    for number in range(1, suite.warmup + suite.repetitions + 1):
+        warming = number <= suite.warmup
+        name = f"warmup-{number}" if warming else f"{number - suite.warmup:02d}"
+        what = f"warm-up {number} of {suite.warmup}" if warming else (f"repetition {number - suite.warmup}")
+        options.say(f"[bold]{suite.name}[/]: {what}{'' if warming else f' of {suite.repetitions}'}")
+        place = folder / name
+        place.mkdir()
+        result = run_one(suite, options, place)
+        lost = not is_conserved(result)
+        if lost or not warming:
+            results[name] = result
+        if lost:
+            options.say(f"[bold red]{what}: rows are not where they must be; ending here[/]")
+            break
+    document = {"run": folder.name, **aggregate(suite, options.engine, results, fingerprint())}
+    (folder / "aggregate.json").write_text(json.dumps(document, indent=2) + "\n")
+    return document
+
+
+def print_aggregate(console: Console, document: Mapping[str, Any]) -> None:
+    """Print every metric with its median and spread."""
+    metrics = document["metrics"]
+    intervals = {m["interval"] for m in metrics.values()}
+    table = Table("metric", box=None, header_style="bold", pad_edge=False)
+    for name in ("median", "unit", " or ".join(sorted(intervals)) or "range", "spread"):
+        table.add_column(name, justify="right")
+    for name, m in metrics.items():
+        limits = f"{figure(m['low'])} to {figure(m['high'])}"
+        table.add_row(name, figure(m["median"]), m["unit"], limits, f"{m['spread']:.0%}")
+    console.print()
+    console.print(table)
+    if document["incomplete"]:
+        console.print(f"not in every repetition: {', '.join(document['incomplete'])}", soft_wrap=True)
+    count = len(document["repetitions"])
+    state = "[green]conserved[/]" if document["conserved"] else "[bold red]not conserved[/]"
+    console.print(f"\n{document['suite']}: {count} repetition{'s' if count != 1 else ''}, {state}", highlight=False)
+
+
+def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+    from harness.run.core import Runner, RunOptions
+
+    asked = RunOptions(suite.corpus, None, dict(suite.parameters), ceiling=False)
+    runner = Runner(options.console, quiet=options.quiet)
+    given = runner.prepare(asked, in_memory=options.engine == "embedded")
+    with create(options.engine, profile=options.profile) as engine:
+        return runner.run(engine, given, asked, folder).result
+
+
+def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+    from harness.errors import EnvironmentProblem
+    from harness.load.core import Loader, LoadOptions, refuse_if_too_many, rows_of
+    from harness.load.locust_process import LocustOptions, free_port
+
+    setting = suite.load
+    if options.engine == "embedded":
+        refuse_if_too_many(rows_of(setting.spec))
+    port = free_port("127.0.0.1") if setting.processes else 0
+    locust = LocustOptions(users=setting.users, processes=setting.processes, master_port=port)
+    asked = LoadOptions(setting.spec, setting.warmup, locust, dict(suite.parameters))
+    with create(options.engine, profile=options.profile) as engine:
+        finished = Loader(options.console, quiet=options.quiet).run(engine, asked, folder)
+    failed = finished.result["load"]["uploads_failed"]
+    if failed:
+        raise EnvironmentProblem(f"{failed:,} uploads failed", hint=f"{folder}/samples.jsonl has all of them")
+    if finished.conserved:
+        return finished.result
+    # The warm-up's files are audited apart; its loss is the repetition's.
+    return {**finished.result, "audit": {**finished.result["audit"], "conserved": False}}
+
+
+def _insert(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+    from harness.bench.insert import run_insert
+
+    with create(options.engine, profile=options.profile) as engine:
+        result = run_insert(engine, suite.corpus, dict(suite.parameters), folder)
+    save_result(folder, {"run": folder.name, **result})
+    return result
+
+
+def _clean(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+    from harness.bench.clean import run_clean_bench
+
+    path, manifest = cached(suite.corpus)
+    cleaners = run_clean_bench(path, 1, None if options.quiet else options.console)
+    ours = next(c for c in cleaners if c.name == "ours")
+    conserved = ours.rows == manifest.rows
+    result = {
+        "kind": "clean",
+        "spec": suite.corpus.to_json(),
+        "corpus": {"file_bytes": manifest.file_bytes, "sha256": manifest.sha256, "checksum": manifest.checksum},
+        "fingerprint": fingerprint(),
+        "cleaners": [vars(c) for c in cleaners],
+        "audit": {
+            "conserved": conserved,
+            "as_expected": conserved,
+            "rows": ours.rows,
+            "dead_letters": {},
+            "problems": {} if conserved else {"lost": manifest.rows - ours.rows},
+        },
+    }
+    save_result(folder, {"run": folder.name, **result})
+    return result
+
+
+_EXECUTORS: dict[Kind, Execute] = {Kind.RUN: _run, Kind.LOAD: _load, Kind.INSERT: _insert, Kind.CLEAN: _clean}
