@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from harness.engines.localstack.data_engine import ACCOUNT_ID, TOKEN_VARIABLE, U
 from harness.engines.localstack.engine import REGION
 from harness.engines.registry import create
 from harness.engines.split_deployment import deployment, halve
-from harness.errors import EngineError, TemplateError, UsageError
+from harness.errors import EngineError, ExitCode, TemplateError, UsageError
 from harness.run.core import TEMPLATE
 
 
@@ -135,3 +138,16 @@ def test_start_when_the_service_cannot_start_leaves_nothing(monkeypatch: pytest.
     with pytest.raises(EngineError, match="no more processes"):
         LocalStackDataEngine("http://127.0.0.1:9").start()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lambda_container_when_its_environment_is_incomplete_says_what_is_missing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.engines.localstack.lambda_container"],
+        env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == ExitCode.USAGE
+    assert TOKEN_VARIABLE in done.stderr

@@ -39,4 +39,5 @@ if __name__ == "__main__":
     try:
         main()
     except HarnessError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
