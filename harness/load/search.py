@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,11 @@ from harness.load.session import Found, LoadSession
 from harness.results import save_result
 from harness.run.core import STACK, TEMPLATE
 
-SETTLE_SHARE = 0.3
+SETTLE_SECONDS = 5.0
 """The first part of a step, which is not judged: the backlog that any rate needs is being built."""
+
+SHORTEST_SECONDS = 16.0
+"""A step goes on at least this long."""
 
 OVERHEAD_SECONDS = 12.0
 """What a step takes beyond its load, at a guess: starting Locust, and waiting for the backlog to go."""
@@ -32,14 +34,14 @@ OVERHEAD_SECONDS = 12.0
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What to search. Steps take `step_seconds` of load, twice that where the first look leaves it undecided; `budget`
+    """What to search. A step ends once it is decided, or after `step_seconds` of load; `budget`
     is in seconds and bounds the search, not the audit after it. `in_memory` ends it before a step whose rows would not
     fit into this machine's memory."""
 
     start: float
     growth: float = 1.6
     resolution: float = 0.1
-    step_seconds: float = 20.0
+    step_seconds: float = 45.0
     budget: float = 240.0
     in_memory: bool = True
     spec: LoadSpec = field(default_factory=LoadSpec)
@@ -114,7 +116,7 @@ class Searcher(Loader):
                 why = "resolution"
                 while not search.done:
                     left = options.budget - (time.monotonic() - began)
-                    if left < options.step_seconds + OVERHEAD_SECONDS and steps:
+                    if left < SHORTEST_SECONDS + OVERHEAD_SECONDS and steps:
                         why = "budget"
                         break
                     rate = search.next_rate()
@@ -151,42 +153,56 @@ class Searcher(Loader):
         return Saturation(folder, steps, search.low, ceiling, why, found, result)
 
     def _step(self, session: LoadSession, options: SearchOptions, rate: float, number: int, left: float) -> Step:
-        first = self._try(session, options, rate, number, options.step_seconds)
-        longer = 2 * options.step_seconds
-        if first.judgement.verdict is not Verdict.UNDECIDED or left < longer + options.step_seconds + OVERHEAD_SECONDS:
-            return first
-        return self._try(session, options, rate, number + 100, longer)
+        longest = min(options.step_seconds, max(SHORTEST_SECONDS, left - OVERHEAD_SECONDS))
+        spec = replace(_step_spec(options, rate, number), seconds=longest)
+        watcher = StepWatcher(rate, longest)
 
-    def _try(self, session: LoadSession, options: SearchOptions, rate: float, number: int, seconds: float) -> Step:
-        spec = replace(_step_spec(options, rate, number), seconds=seconds)
-        looks: list[tuple[float, int, float]] = []
+        def look(_: Look) -> bool:
+            load = session.loads[-1] if len(session.loads) > before else None
+            if load is None:
+                return False
+            now = time.time()
+            figures = load.figures(now)
+            return watcher.take(now - load.start.origin, figures.unfinished_rows, figures.oldest_seconds)
+
         before = len(session.loads)
-        session.drive(spec, options.locust, _recorder(session, before, looks))
-        judged = [look for look in looks if SETTLE_SHARE * seconds <= look[0] <= seconds]
-        found = judge([look[0] for look in judged], [look[1] for look in judged], rate)
+        session.drive(spec, options.locust, look)
         began = time.monotonic()
         session.drain()
-        empty = (0.0, 0, 0.0)
-        first, last = (judged[0], judged[-1]) if judged else (empty, empty)
-        step = Step(rate, seconds, found, first[2], last[2], first[1], last[1], time.monotonic() - began)
+        step = watcher.step(time.monotonic() - began)
         self.say(
-            f"step       {rate:7,.0f} rows/s for {seconds:3.0f} s: {found.verdict.value:13}  {found.reason}; "
-            f"oldest file {step.oldest_first:.1f} s, then {step.oldest_last:.1f} s; "
+            f"step       {rate:7,.0f} rows/s for {step.seconds:3.0f} s: {step.judgement.verdict.value:13}  "
+            f"{step.judgement.reason}; oldest file {step.oldest_first:.1f} s, then {step.oldest_last:.1f} s; "
             f"drained in {step.drain_seconds:.0f} s"
         )
         return step
 
 
-def _recorder(session: LoadSession, before: int, looks: list[tuple[float, int, float]]) -> Callable[[Look], bool]:
-    def record(_: Look) -> bool:
-        if len(session.loads) > before:
-            load = session.loads[-1]
-            now = time.time()
-            figures = load.figures(now)
-            looks.append((now - load.start.origin, figures.unfinished_rows, figures.oldest_seconds))
-        return False
+class StepWatcher:
+    """Follows one step, and says when it need not go on: two looks in a row agree on a verdict."""
 
-    return record
+    def __init__(self, rate: float, seconds: float) -> None:
+        self._rate = rate
+        self._seconds = seconds
+        self._looks: list[tuple[float, int, float]] = []
+        self._judgement = Judgement(Verdict.UNDECIDED, "it was not looked at", None)
+        self._agreed = 0
+
+    def take(self, elapsed: float, unfinished: int, oldest: float) -> bool:
+        """Take a look at `elapsed` seconds into the step; returns whether the step is decided."""
+        if not SETTLE_SECONDS <= elapsed <= self._seconds:
+            return False
+        self._looks.append((elapsed, unfinished, oldest))
+        before = self._judgement.verdict
+        self._judgement = judge([look[0] for look in self._looks], [look[1] for look in self._looks], self._rate)
+        same = self._judgement.verdict is before and before is not Verdict.UNDECIDED
+        self._agreed = self._agreed + 1 if same else 0
+        return elapsed >= SHORTEST_SECONDS and self._agreed >= 1
+
+    def step(self, drain_seconds: float) -> Step:
+        """Return the finished step."""
+        first, last = (self._looks[0], self._looks[-1]) if self._looks else ((0.0, 0, 0.0), (0.0, 0, 0.0))
+        return Step(self._rate, last[0], self._judgement, first[2], last[2], first[1], last[1], drain_seconds)
 
 
 def _step_spec(options: SearchOptions, rate: float, number: int) -> LoadSpec:
