@@ -1,16 +1,22 @@
-"""A run's folder and its `result.json`; docs/results.md explains every field."""
+"""A run's folder: what is written into it, and read from it; docs/results.md explains every file and field."""
 
 from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import EnvironmentProblem
+from harness.errors import EnvironmentProblem, UsageError
 
 SCHEMA_VERSION = 2
+RESULT, AGGREGATE, GATE = "result.json", "aggregate.json", "gate.json"
+SERIES, SAMPLES = "timeseries.jsonl", "samples.jsonl"
+_NAME_ONE = "name a run's folder or its result"
+NOT_THIS = f"results of this version have schema_version {SCHEMA_VERSION}; make the result again"
 
 
 def new_run_folder(out: Path) -> Path:
@@ -39,3 +45,76 @@ def save_result(folder: Path, result: dict[str, Any]) -> Path:
     unfinished.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **result}, indent=2) + "\n")
     unfinished.replace(path)
     return path
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored result: where its file lies and what it says."""
+
+    path: Path
+    data: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.path.parent
+
+    @property
+    def kind(self) -> str:
+        """run, load, suite or gate; the word in the file."""
+        return str(self.data["kind"])
+
+    @property
+    def name(self) -> str:
+        """The run's own name, else its folder's."""
+        return str(self.data.get("run") or self.folder.resolve().name)
+
+
+def read_stored(place: Path, names: tuple[str, ...] = (RESULT, AGGREGATE, GATE)) -> Stored:
+    """Return the result that `place` is, or that lies in the folder `place`.
+
+    Raises UsageError where there is none, where it is no result, or where its schema is another version's.
+    """
+    path = place
+    if place.is_dir():
+        found = [place / name for name in names if (place / name).is_file()]
+        if not found:
+            raise UsageError(f"{place} holds none of {', '.join(names)}", hint="name a folder below runs/")
+        path = found[0]
+    return Stored(path, _read(path))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_NAME_ONE) from error
+    except ValueError as error:
+        raise UsageError(f"{path} is no JSON: {error}", hint=_NAME_ONE) from error
+    if not isinstance(data, dict) or "schema_version" not in data:
+        raise UsageError(f"{path} is no result: it has no schema_version", hint=_NAME_ONE)
+    if data["schema_version"] != SCHEMA_VERSION:
+        raise UsageError(f"{path} has schema_version {data['schema_version']!r}", hint=NOT_THIS)
+    if not isinstance(data.get("kind"), str):
+        raise UsageError(f"{path} does not say of what kind it is", hint=NOT_THIS)
+    return data
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a JSON lines file, [] where there is none; raises UsageError naming a line that is none.
+
+    A last line without an end is left out: whoever wrote it was cut off in the middle.
+    """
+    if not path.is_file():
+        return []
+    lines: list[dict[str, Any]] = []
+    text = path.read_text("utf-8")
+    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise UsageError(f"{path}, line {number}, is no JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise UsageError(f"{path}, line {number}, is no object")
+        lines.append(value)
+    return lines

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from harness.commands.options import out
+from harness.errors import EnvironmentProblem, UsageError
+
+if TYPE_CHECKING:
+    from harness.compare import Comparison
+    from harness.results import Stored
+
+
+class Format(StrEnum):
+    """Formats of `harness export`."""
+
+    GHA_BENCHMARK = "gha-benchmark"
+    BENCHER = "bencher"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (report,):
+    for command in (report, compare, export):
         app.command()(command)
 
 
@@ -26,3 +42,97 @@ def report(
     from harness.report import write_report
 
     out.print(f"report     {write_report(folder)}", highlight=False, soft_wrap=True)
+
+
+def compare(
+    results: Annotated[list[Path], typer.Argument(help="Folders or result files; the first is the base.")],
+    html: Annotated[Path | None, typer.Option(help="Also write the comparison as a page.")] = None,
+    force: Annotated[bool, typer.Option(help="Compare despite other machines, packages, limits, or noise.")] = False,
+) -> None:
+    """Compare stored results with the first of them.
+
+    Refuses, with exit code 2, what cannot be compared: other corpus bytes, row counts, parameters, engines, versions
+    or kinds, and results that are not conserved.
+
+    Example: harness compare runs/A runs/B --html comparison.html
+    """
+    from harness.compare import compare as compared
+    from harness.compare import subject_of
+    from harness.report import write_comparison_of
+    from harness.results import read_stored
+
+    comparison = compared([subject_of(read_stored(place)) for place in results], force=force)
+    for index, subject in enumerate(comparison.subjects, start=1):
+        out.print(f"{index:<10} {subject.kind} {subject.name}", highlight=False, soft_wrap=True, markup=False)
+    out.print(_table(comparison))
+    for text in comparison.reservations:
+        out.print(f"note       {text}", highlight=False, soft_wrap=True, markup=False)
+    if html is not None:
+        out.print(f"report     {write_comparison_of(comparison, html)}", highlight=False, soft_wrap=True)
+
+
+def export(
+    result: Annotated[Path, typer.Argument(help="A folder or result file.")],
+    format_: Annotated[Format, typer.Option("--format", help="What to write.")],
+    output: Annotated[Path | None, typer.Option(help="Write here, not to standard output.")] = None,
+    direction: Annotated[
+        str, typer.Option(help="gha-benchmark alone: metrics of which smaller, or bigger, is better.")
+    ] = "smaller",
+) -> None:
+    """Write a result in another tool's format.
+
+    gha-benchmark is github-action-benchmark's customSmallerIsBetter or customBiggerIsBetter, one file a direction;
+    bencher is Bencher Metric Format; junit has a test case for each check of conservation; markdown is for a comment
+    on a pull request.
+
+    Example: harness export runs/latest --format junit --output conservation.xml
+    """
+    from harness.results import read_stored
+
+    text = _exported(read_stored(result), format_, direction)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{output} cannot be written: {error.strerror}", hint="--output names another file"
+        ) from error
+
+
+def _exported(stored: Stored, format_: Format, direction: str) -> str:
+    from harness import export as formats
+    from harness.compare import subject_of
+
+    if stored.kind == "gate" and format_ is Format.MARKDOWN:
+        return formats.gate_markdown(stored.data)
+    subject = subject_of(stored)
+    if format_ is Format.GHA_BENCHMARK:
+        return formats.github_action_benchmark(subject, direction)
+    if direction != "smaller":
+        raise UsageError(f"--direction is for gha-benchmark alone, not for {format_}", hint="leave it out")
+    if format_ is Format.BENCHER:
+        return formats.bencher(subject)
+    return formats.junit(subject.runs) if format_ is Format.JUNIT else formats.markdown(subject)
+
+
+def _table(comparison: Comparison) -> Table:
+    from harness.report.metric_charts import figure
+
+    table = Table(box=None, header_style="bold")
+    table.add_column("metric", no_wrap=True)
+    table.add_column("unit")
+    for index in range(1, len(comparison.subjects) + 1):
+        table.add_column(f"{index}", justify="right")
+        if index > 1:
+            table.add_column("ratio", justify="right")
+            table.add_column("")
+    for row in comparison.rows:
+        cells = [row.name, row.unit]
+        for index, cell in enumerate(row.cells):
+            cells.append("–" if cell.measured is None else figure(cell.measured))
+            if index:
+                cells += ["–" if cell.ratio is None else f"{cell.ratio:.3f}", cell.word]
+        table.add_row(*cells)
+    return table

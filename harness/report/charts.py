@@ -114,6 +114,46 @@ def _stage_table(caption: str, unit: str, series: Series, values: Mapping[str, V
     return Table(caption, ("stage", f"mean, {unit}", f"peak, {unit}", "at"), tuple(rows))
 
 
+def saturation_chart(found: Mapping[str, Any]) -> Chart:
+    """Return the backlog's growth at every rate that was offered, with its interval."""
+    marks = {"sustained": ("#0f9d6e", "circle"), "not sustained": (RED, "x"), "undecided": ("#8a8f98", "diamond")}
+    traces: list[dict[str, Any]] = []
+    for verdict, (colour, symbol) in marks.items():
+        steps = [s for s in found["steps"] if s["verdict"] == verdict and s["trend"]]
+        if not steps:
+            continue
+        slopes = [s["trend"]["slope"] for s in steps]
+        error = {
+            "type": "data",
+            "array": [s["trend"]["high"] - s["trend"]["slope"] for s in steps],
+            "arrayminus": [s["trend"]["slope"] - s["trend"]["low"] for s in steps],
+            "color": colour,
+        }
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": verdict,
+                "x": [s["rate"] for s in steps],
+                "y": slopes,
+                "error_y": error,
+                "marker": {"color": colour, "size": 10, "symbol": symbol},
+                "hovertemplate": "%{y:+,.0f} rows/s at %{x:,.0f}",
+            }
+        )
+    rows = tuple(
+        (s["verdict"], number(s["rate"]), number(s["trend"]["slope"]) if s["trend"] else "–") for s in found["steps"]
+    )
+    return Chart(
+        "saturation",
+        "Growth of the backlog by offered rate",
+        "Rows a second by which unfinished rows grew in the later part of each step, with the interval of the slope.",
+        {"data": traces, "layout": layout("growth, rows/s", "offered, rows/s", hovermode="closest")},
+        Table("Steps", ("verdict", "offered, rows/s", "growth, rows/s"), rows),
+        wide=True,
+    )
+
+
 def _throughput(series: Series, result: Mapping[str, Any]) -> Chart:
     began = result.get("began")
     drawn: dict[str, Values] = {}

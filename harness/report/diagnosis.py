@@ -187,7 +187,7 @@ def _harness(series: Series, result: Mapping[str, Any]) -> list[Limit]:
 
 def _nothing(series: Series, result: Mapping[str, Any], cores: int) -> Limit:
     busy = fmean(series.busy)
-    if result.get("kind") == "load":
+    if result.get("kind") in ("load", "saturation"):
         return Limit(
             "load",
             "The load that was offered: the pipeline kept up",

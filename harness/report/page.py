@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -71,6 +70,11 @@ def moment(unix_seconds: float | None) -> str:
     return "" if not unix_seconds else f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M UTC}"
 
 
+def iso_moment(unix_seconds: float | None) -> str:
+    """Return a time in ISO 8601, in UTC and without a zone, as JUnit's schema wants it; "" if it is not known."""
+    return "" if not unix_seconds else f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
@@ -102,8 +106,3 @@ def _plotly() -> str:
 @cache
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def figure_json(chart: Chart) -> Mapping[str, Any]:
-    """Return what the page's script draws."""
-    return {"name": chart.name, **chart.figure}

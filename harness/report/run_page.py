@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.report import sections
-from harness.report.charts import run_charts
+from harness.report.charts import run_charts, saturation_chart
 from harness.report.diagnosis import limits_of
 from harness.report.latency_charts import latency_charts, latency_table
 from harness.report.page import Page, Section, moment
-from harness.report.reading import SAMPLES, SERIES, Stored, read_lines
 from harness.report.series import columns
 from harness.report.tables import Table, bytes_text
+from harness.results import SAMPLES, SERIES, Stored, read_lines
 
 
 def run_page(stored: Stored) -> Page:
-    """Return the page of a stored run or load, with what lies beside its result."""
+    """Return the page of a stored run, load or saturation search, with what lies beside its result."""
     result = stored.data
     lines = read_lines(stored.folder / SERIES)
     samples = read_lines(stored.folder / SAMPLES)
@@ -39,6 +39,7 @@ def run_page(stored: Stored) -> Page:
         tiles=sections.run_tiles(result),
         limits=limits_of(work, result),
         sections=[
+            *_saturation(result),
             *_published(result),
             *_latency(samples, result),
             *([Section("The run over time", charts=charts)] if charts else []),
@@ -53,6 +54,9 @@ def run_page(stored: Stored) -> Page:
 
 def _title(result: Mapping[str, Any]) -> str:
     rows = f"{result['audit']['rows']:,} rows"
+    found = result.get("saturation")
+    if found:
+        return f"{found['rows_per_second']:,.0f} rows/s sustained, {len(found['steps'])} rates tried"
     if result["kind"] == "load":
         load = result["load"]
         return f"{rows} in {load['files']:,} files, {load['shape']} load"
@@ -86,6 +90,18 @@ def _published(result: Mapping[str, Any]) -> list[Section]:
         "show what this machine is good for, not to rank them."
     )
     return [Section("Beside the published design", intro, tables=[table])]
+
+
+def _saturation(result: Mapping[str, Any]) -> list[Section]:
+    found = result.get("saturation")
+    if not found:
+        return []
+    intro = (
+        "A rate is sustained when the backlog that it leaves stays bounded: when the slope of the unfinished rows over "
+        "time is surely near zero. The rates of this engine are not AWS's."
+    )
+    charts = [saturation_chart(found)]
+    return [Section("The search", intro, charts=charts, tables=[sections.saturation_table(found)])]
 
 
 def _latency(samples: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> list[Section]:

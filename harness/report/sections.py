@@ -64,20 +64,25 @@ def dead_lettered(audit: Mapping[str, Any]) -> int:
 
 
 def run_tiles(result: Mapping[str, Any]) -> list[Tile]:
-    """Return the headline figures of a run or load."""
+    """Return the headline figures of a run, a load or a search for saturation."""
     audit = result["audit"]
-    tiles = [
+    tiles = []
+    found = result.get("saturation")
+    if found:
+        above = found["not_sustained_rows_per_second"]
+        note = "no higher rate failed" if above is None else f"{number(above)} rows/s are not"
+        tiles.append(Tile("sustained", number(found["rows_per_second"]), "rows/s", note))
+    tiles += [
         Tile("through all stages", number(result.get("pipeline_rows_per_second")), "rows/s", _rows_in(result)),
     ]
     latencies = result.get("latencies")
     if latencies:
         for name, label in (("upload", "upload"), ("end_to_end", "end to end")):
-            found = latencies.get(name, {})
-            tiles.append(Tile(f"latency, {label}", *_percentile_words(found)))
+            tiles.append(Tile(f"latency, {label}", *_percentile_words(latencies.get(name, {}))))
         load = result["load"]
         note = f"{load['uploads_failed']:,} failed; {load['shape']} load"
         tiles.append(Tile("uploads", f"{load['files']:,}", "files", note))
-    else:
+    elif not found:
         insert = result["stages"].get("insert", {}).get("rows_per_second")
         tiles.append(Tile("insert", number(insert), "rows/s", "while every later stage runs"))
         tiles.append(_tile("clean", seconds_text(result.get("clean_seconds")), "from the upload's end"))
@@ -138,7 +143,7 @@ def stage_table(result: Mapping[str, Any]) -> Table:
     """Return the stages with their sums."""
     dead, shares = result["audit"]["dead_letters"], result.get("share_of_ceiling", {})
     rows = []
-    for name, totals in result["stages"].items():
+    for name, totals in result.get("stages", {}).items():
         rows.append(
             (
                 name,
@@ -157,7 +162,7 @@ def stage_table(result: Mapping[str, Any]) -> Table:
 
 def rejected_table(audit: Mapping[str, Any]) -> Table:
     """Return where rows that were not updated are, and why: quarantine and dead-letter queues by reason."""
-    rows = [("quarantine", reason, f"{count:,}") for reason, count in sorted(audit["quarantined"].items())]
+    rows = [("quarantine", reason, f"{count:,}") for reason, count in sorted(audit.get("quarantined", {}).items())]
     for stage, reasons in audit["dead_letters"].items():
         rows += [(f"{stage} DLQ", reason, f"{count:,}") for reason, count in sorted(reasons.items())]
     return Table("Rows in quarantine and dead-letter queues, by reason", ("where", "reason", "rows"), tuple(rows), 2)
@@ -205,6 +210,24 @@ def function_table(result: Mapping[str, Any]) -> Table | None:
     return Table("Functions, as the engine saw them", columns, tuple(rows))
 
 
+def saturation_table(found: Mapping[str, Any]) -> Table:
+    """Return the steps of a search for the highest sustained rate, and why each was judged as it was."""
+    rows = tuple(
+        (
+            f"{index}",
+            step["verdict"],
+            step["reason"],
+            number(step["rate"]),
+            seconds_text(step["seconds"]),
+            seconds_text(step["oldest_last"]),
+            seconds_text(step["drain_seconds"]),
+        )
+        for index, step in enumerate(found["steps"], start=1)
+    )
+    columns = ("step", "verdict", "why", "offered, rows/s", "load", "oldest file at its end", "drained in")
+    return Table(f"Steps of the search, which ended by {found['ended_by']}", columns, rows, 3)
+
+
 def ceiling_table(result: Mapping[str, Any]) -> Table | None:
     """Return the engine's bare rates of just before the run; None where they were not measured."""
     loops = result.get("ceiling") or []
@@ -238,13 +261,11 @@ def environment_tables(result: Mapping[str, Any]) -> list[Table]:
         ("CPU time withheld by the host", percent(result.get("cpu_stolen_share"))),
     ]
     versions = {**seen.get("packages", {}), **engine.get("versions", {})}
-    return [
-        _pairs("Machine and code", machine),
-        _pairs("Input", _input(result)),
-        _pairs(f"Limits in force on engine {engine.get('name', 'unknown')}", engine.get("limits", {}).items()),
-        _pairs("Template parameters that were set", result.get("parameters", {}).items()),
-        _pairs("Versions", sorted(versions.items())),
-    ]
+    tables = [_pairs("Machine and code", machine), _pairs("Input", _input(result))]
+    if engine:
+        tables.append(_pairs(f"Limits in force on engine {engine['name']}", engine["limits"].items()))
+        tables.append(_pairs("Template parameters that were set", result.get("parameters", {}).items()))
+    return [*tables, _pairs("Versions", sorted(versions.items()))]
 
 
 def _input(result: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.compare import Comparison, compare, subject_of
 from harness.errors import UsageError
+from harness.report.comparison_page import comparison_page
+from harness.report.gate_page import gate_page
 from harness.report.page import Page, write_page
-from harness.report.reading import Stored, read_stored
 from harness.report.run_page import run_page
+from harness.report.suite_page import suite_page
+from harness.results import Stored, read_stored
 
 REPORT = "report.html"
 
@@ -19,7 +23,13 @@ def write_report(folder: Path) -> Path:
     Raises UsageError where there is no result, or one that no page is known for.
     """
     stored = read_stored(folder)
-    pages: dict[str, Callable[[Stored], Page]] = {"run": run_page, "load": run_page}
+    pages: dict[str, Callable[[Stored], Page]] = {
+        "run": run_page,
+        "load": run_page,
+        "saturation": run_page,
+        "suite": suite_page,
+        "gate": gate_page,
+    }
     if stored.kind not in pages:
         known = ", ".join(pages)
         raise UsageError(f"{stored.path} is a result of kind {stored.kind!r}", hint=f"reports are made of: {known}")
@@ -27,5 +37,13 @@ def write_report(folder: Path) -> Path:
 
 
 def write_comparison(folders: Sequence[Path], target: Path) -> Path:
-    """Write a page that compares stored results, the first being what the others are compared with."""
-    raise NotImplementedError
+    """Write a page that compares stored results with the first of them; returns `target`.
+
+    Raises UsageError for what cannot be compared; differences of the surroundings stand on the page.
+    """
+    return write_comparison_of(compare([subject_of(read_stored(folder)) for folder in folders], force=True), target)
+
+
+def write_comparison_of(comparison: Comparison, target: Path) -> Path:
+    """Write the page of a comparison that was made already; returns `target`."""
+    return write_page(comparison_page(comparison), target)

@@ -1,0 +1,71 @@
+"""Conservation as a list of checks, each passed or failed with what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold. `failure` is "" where it does, else one line; `details` are lines on what was found."""
+
+    name: str
+    failure: str
+    details: tuple[str, ...] = ()
+
+
+_PROBLEMS: Mapping[str, tuple[str, ...]] = {
+    "no row is lost": ("lost",),
+    "no row is in two places": ("in two places",),
+    "every stored value is the expected one": ("wrong value",),
+    "nothing is there that was not uploaded": ("unknown items", "unknown row"),
+    "every row is where its manifest says": ("unexpected place",),
+    "every refused row has the reason its manifest says": ("unexpected reason",),
+}
+"""What must hold, and the audit's words for its opposite."""
+
+
+def checks_of(result: Mapping[str, Any]) -> list[Check]:
+    """Return the checks of one run or load. A problem that no check knows by name fails one of its own."""
+    audit = result["audit"]
+    problems: Mapping[str, int] = audit["problems"]
+    checks = []
+    for name, words in _PROBLEMS.items():
+        failure = ", ".join(f"{problems[word]:,} × {word}" for word in words if problems.get(word))
+        checks.append(Check(name, failure, _findings(audit, words)))
+    known = {word for words in _PROBLEMS.values() for word in words}
+    for word in sorted(problems.keys() - known):
+        checks.append(
+            Check(f"no row is found to be {word!r}", f"{problems[word]:,} × {word}", _findings(audit, (word,)))
+        )
+    checks.append(_sums(audit))
+    load = result.get("load")
+    if load is not None:
+        failed = load["uploads_failed"]
+        checks.append(Check("every upload succeeded", f"{failed:,} uploads failed" if failed else ""))
+        checks.append(Check("at least one file was uploaded", "" if load["files"] else "no file was uploaded"))
+    return checks
+
+
+def _sums(audit: Mapping[str, Any]) -> Check:
+    if "updated" not in audit:
+        # A suite of one stage looks only whether its own rows are all there.
+        return Check("every row is where the suite ends", "" if audit["conserved"] else "rows are missing")
+    quarantined = sum(audit["quarantined"].values())
+    dead = sum(sum(reasons.values()) for reasons in audit["dead_letters"].values())
+    total = audit["updated"] + quarantined + dead
+    text = f"{audit['updated']:,} updated + {quarantined:,} quarantined + {dead:,} in dead-letter queues = {total:,}"
+    failure = "" if total == audit["rows"] else f"{text}, but {audit['rows']:,} rows were uploaded"
+    if not failure and not audit["conserved"] and not audit["problems"]:
+        failure = "the audit says that rows are not conserved"
+    return Check("rows in = updated + quarantined + dead-lettered", failure)
+
+
+def _findings(audit: Mapping[str, Any], words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"{f.get('key', '')} row {f['row']}: {f['problem']}: {f['detail']}".strip()
+        for f in audit.get("findings", ())
+        if f["problem"] in words
+    )
