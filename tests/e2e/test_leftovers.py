@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -92,6 +93,10 @@ def carrying(text: str) -> list[int]:
     return found
 
 
+def nothing_of(folder: Path) -> bool:
+    return not carrying(str(folder)) and not list((folder / "tmp").glob("harness-*"))
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes through /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_engine_when_it_is_ended_at_any_moment_of_its_start_leaves_nothing_behind(
@@ -107,8 +112,7 @@ def test_engine_when_it_is_ended_at_any_moment_of_its_start_leaves_nothing_behin
             time.sleep(attempt * 0.15)
             process.send_signal(number)
             assert process.wait(120) == (-signal.SIGKILL if number is signal.SIGKILL else 130)
-            eventually("processes gone", lambda where=folder: not carrying(str(where)), seconds=60)
-            eventually("folders gone", lambda where=folder: not list((where / "tmp").glob("harness-*")), seconds=60)
+            eventually("everything gone", partial(nothing_of, folder), seconds=60)
         finally:
             process.kill()
             process.wait()

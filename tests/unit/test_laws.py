@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import json
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
-import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from ministack.services import dynamodb
 
 from handlers.clean_worker import Chunk, Cleaned, Job, clean_record, clean_rows, message_bodies
 from handlers.cleaning import Reason, clean_cell, column_names, is_tidy
@@ -20,7 +18,6 @@ from handlers.settings import Settings
 from handlers.splitter import split_object
 from handlers.table_writer import ItemEncoder
 from harness.corpus import CorpusSpec, corpus_bytes, expected_block
-from harness.engines.embedded.acceleration import FastJson, LeanBatchWrite, fast_item_size
 
 CELL = st.text(st.sampled_from('ab, "\n\t é\u0301\u200b\u00a0\\\x07\ufffe'), max_size=8)
 RAW = st.text(st.sampled_from('ab,"\n é'), max_size=40)
@@ -174,81 +171,3 @@ def test_cleaner_when_fed_a_soiled_corpus_gives_exactly_what_the_generator_expec
     expected = [row for block in range(spec.blocks) for row in expected_block(spec, block)]
     assert rejected == {e.row: e.reason for e in expected if e.cells is None}
     assert rows == {e.row: e.cells for e in expected if e.cells is not None}
-
-
-ATTRIBUTE = st.recursive(
-    st.builds(lambda s: {"S": s}, st.text(max_size=20))
-    | st.builds(lambda n: {"N": str(n)}, st.integers(-(10**30), 10**30))
-    | st.builds(lambda b: {"BOOL": b}, st.booleans()),
-    lambda inner: (
-        st.builds(lambda v: {"L": v}, st.lists(inner, max_size=3))
-        | st.builds(lambda v: {"M": v}, st.dictionaries(st.text(max_size=5), inner, max_size=3))
-    ),
-    max_leaves=6,
-)
-
-
-@given(st.dictionaries(st.text(max_size=10), ATTRIBUTE, max_size=6))
-def test_item_size_when_computed_fast_equals_the_original(item: dict[str, Any]) -> None:
-    assert fast_item_size(dynamodb._attribute_value_size)(item) == dynamodb._item_size_bytes(item)
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=10,
-)
-
-
-@given(JSON)
-@settings(max_examples=200)
-def test_fast_json_when_it_stands_in_for_json_means_the_same(value: Any) -> None:
-    assert json.loads(FastJson.dumps(value, ensure_ascii=False)) == json.loads(json.dumps(value))
-    assert FastJson.loads(json.dumps(value)) == json.loads(json.dumps(value))
-
-
-def test_fast_json_when_an_integer_exceeds_64_bits_writes_it_whole() -> None:
-    assert FastJson.dumps({"n": 2**70}) == json.dumps({"n": 2**70})
-
-
-def test_fast_json_when_text_is_broken_raises_what_json_raises() -> None:
-    with pytest.raises(json.JSONDecodeError):
-        FastJson.loads("{")
-
-
-def test_lean_batch_write_when_capacity_is_asked_for_answers_as_the_original() -> None:
-    class Module:
-        calls: ClassVar[list[str]] = []
-
-        @staticmethod
-        def _validate_item(item: Any, *_: Any) -> Any:
-            Module.calls.append("validate")
-            return "bad" if item.get("bad") else None
-
-        @staticmethod
-        def _accumulate_write_capacity(*_: Any) -> None:
-            Module.calls.append("capacity")
-
-        @staticmethod
-        def _batch_write_item(data: Any) -> Any:
-            for item in data["items"] * 2:
-                error = lean.validate_item(item)
-                if error:
-                    return error
-            lean.accumulate()
-            return "ok"
-
-    lean = LeanBatchWrite(Module)
-    assert lean.batch_write_item({"items": [{}, {}]}) == "ok"
-    assert Module.calls == ["validate", "validate"]
-    Module.calls.clear()
-    assert lean.batch_write_item({"items": [{}], "ReturnConsumedCapacity": "TOTAL"}) == "ok"
-    assert Module.calls == ["validate", "capacity"]
-    assert lean.batch_write_item({"items": [{"bad": True}]}) == "bad"
-    lean.validate_item({})
-    lean.validate_item({})
-    assert Module.calls[-2:] == ["validate", "validate"]
