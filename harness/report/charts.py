@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from statistics import fmean
 from typing import Any
 
@@ -58,6 +59,11 @@ def run_charts(series: Series, result: Mapping[str, Any]) -> list[Chart]:
     return [*charts, _cpu(series, result), _memory(series)]
 
 
+def plain(text: str) -> str:
+    """Return a text from outside so that plotly, which knows some HTML in labels, shows it as it is."""
+    return escape(text, quote=False)
+
+
 def line(
     name: str, x: Sequence[float], y: Values, colour: str, dash: str = "solid", unit: str = "", **more: Any
 ) -> dict[str, Any]:
@@ -65,7 +71,7 @@ def line(
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": name,
+        "name": plain(name),
         "x": list(x),
         "y": list(y),
         "line": {"color": colour, "width": 2, "dash": dash},
@@ -74,7 +80,7 @@ def line(
     }
 
 
-def layout(y_title: str, x_title: str = "seconds since the upload began", **more: Any) -> dict[str, Any]:
+def layout(y_title: str, x_title: str = "seconds since the start", **more: Any) -> dict[str, Any]:
     """Return a layout; the style sheet colours what is not data."""
     return {
         "margin": {"l": 64, "r": 16, "t": 8, "b": 44},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.report.charts import RED, Chart, layout
+from harness.report.charts import RED, Chart, layout, plain
 from harness.report.metric_charts import ROW_PIXELS
 from harness.report.page import Page, Section
 from harness.report.sections import Tile, Verdict
@@ -98,7 +98,7 @@ def _verdict(gate: Mapping[str, Any]) -> Verdict:
 
 
 def _cost_chart(name: str, title: str, metrics: Mapping[str, Mapping[str, Any]], policy: Mapping[str, Any]) -> Chart:
-    names = list(metrics)
+    names = [plain(name) for name in metrics]
     change = [round((m["median_ratio"] - 1) * 100, 3) for m in metrics.values()]
     error = {
         "type": "data",

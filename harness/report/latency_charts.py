@@ -113,6 +113,7 @@ def _over_time(samples: Sequence[Mapping[str, Any]]) -> Chart:
         f"One point a file, at its intended start; of more than {MAX_POINTS} files the slowest of each group.",
         {"data": traces, "layout": style},
         Table("Files", ("what", "files"), tuple(rows)),
+        wide=True,
     )
 
 

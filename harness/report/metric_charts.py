@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from harness.compare import Comparison, Measured
-from harness.report.charts import RED, Chart, layout, line
+from harness.report.charts import RED, Chart, layout, line, plain
 from harness.report.series import Series, thin
 from harness.report.tables import Table, number
 
@@ -47,7 +47,7 @@ def ratio_chart(comparison: Comparison) -> Chart:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": f"{index + 1}: {subject.name}",
+                "name": plain(f"{index + 1}: {subject.name}"),
                 "x": x,
                 "y": y,
                 "marker": {"color": colour, "size": 10, "symbol": symbol},
@@ -166,4 +166,4 @@ def repetition_chart(metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
 
 
 def _label(name: str, direction: str) -> str:
-    return f"{name} {'↑' if direction == 'higher' else '↓'}"
+    return plain(f"{name} {'↑' if direction == 'higher' else '↓'}")

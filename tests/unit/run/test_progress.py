@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from harness.engines.base import FunctionActivity
 from harness.queues import Depth, QueueDepths
-from harness.run.progress import CALM_TICKS, Progress, Snapshot, explain
+from harness.run.progress import CALM_TICKS, Progress, Snapshot, StageView, explain
 from harness.stages import STAGES
 from harness.telemetry import StageTotals
 
@@ -179,3 +180,49 @@ def test_explain_when_nothing_is_queued_says_how_many_rows_are_accounted_for() -
     reading = totals(update=40)
     snapshot = progress().observe(1.0, reading, depths({"process": 2}))
     assert explain(snapshot, reading) == "no stage has work queued, yet only 42 rows are accounted for"
+
+
+def stage(snapshot: Snapshot, name: str) -> StageView:
+    return next(s for s in snapshot.stages if s.name == name)
+
+
+def test_queue_age_when_messages_wait_counts_from_when_their_rows_came() -> None:
+    run = progress(1000)
+    reading = totals(0, clean_done=False)
+    ages = [stage(run.observe(t, reading, depths(insert=Depth(visible=4))), "insert").queue_age for t in (2.0, 7.0)]
+    assert ages == [2.0, 7.0]
+    assert stage(run.observe(8.0, reading, depths()), "insert").queue_age == 0.0
+
+
+def test_queue_age_when_a_dead_letter_is_all_that_is_left_is_nothing() -> None:
+    reading = totals(90, process=88)
+    snapshot = progress().observe(9.0, reading, depths({"process": 2}))
+    assert stage(snapshot, "process").queue_age == 0.0
+
+
+def test_queue_age_when_capture_is_behind_insert_counts_what_is_in_the_stream() -> None:
+    run = progress(1000)
+    run.observe(1.0, totals(0), depths())
+    behind = totals(0, insert=500)
+    assert stage(run.observe(2.0, behind, depths()), "capture").queue_age == 1.0
+    assert stage(run.observe(3.0, totals(0, insert=500, capture=500), depths()), "capture").queue_age == 0.0
+    assert (
+        stage(run.observe(4.0, totals(0, insert=502, capture=500), depths({"capture": 2})), "capture").queue_age == 0.0
+    )
+
+
+def test_queue_age_when_nobody_counts_uploads_is_unknown_for_clean() -> None:
+    reading = totals(0, clean_done=False)
+    assert stage(progress().observe(5.0, reading, depths()), "clean").queue_age is None
+    assert stage(progress().observe(5.0, reading, depths(), arrived=100), "clean").queue_age == 5.0
+    reading = totals(90, quarantined=10)
+    assert stage(progress().observe(5.0, reading, depths(), arrived=100), "clean").queue_age == 0.0
+
+
+def test_observe_when_the_engine_knows_its_activity_shows_it_by_stage() -> None:
+    activity = {"insert": FunctionActivity(2, 3, 5), "clean": FunctionActivity(1, 1)}
+    snapshot = progress().observe(1.0, totals(), depths(), activity=activity)
+    insert, clean, update = (stage(snapshot, name) for name in ("insert", "clean", "update"))
+    assert (insert.concurrency, insert.concurrency_limit, insert.cold_starts) == (2, 5, 3)
+    assert (clean.concurrency, clean.concurrency_limit) == (1, None)
+    assert (update.concurrency, update.cold_starts) == (None, None)

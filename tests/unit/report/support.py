@@ -1,0 +1,154 @@
+"""Frozen results of schema 2, and small ones made by hand."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.results import SCHEMA_VERSION, Stored
+
+DATA = Path(__file__).parent / "data"
+HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&{{7*7}}|`@all`"
+"""A text from outside that tries every way out."""
+
+
+def frozen(name: str) -> dict[str, Any]:
+    """Return a copy of the frozen result `run` or `load`."""
+    return dict(json.loads((DATA / name / "result.json").read_text()))
+
+
+def stored(data: Mapping[str, Any], path: Path = Path("runs/a/result.json")) -> Stored:
+    return Stored(path, data)
+
+
+def copy_of(name: str, target: Path, **changed: Any) -> Path:
+    """Copy the frozen folder, with top-level fields of its result changed; returns the new folder."""
+    shutil.copytree(DATA / name, target)
+    path = target / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    return target
+
+
+def altered(result: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    """Return a deep copy with fields changed; `engine__name` means result["engine"]["name"]."""
+    data = copy.deepcopy(dict(result))
+    for path, value in fields.items():
+        *parents, last = path.split("__")
+        place = data
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    return data
+
+
+def hostile(value: Any) -> Any:
+    """Return plain data in which every text that comes from outside, by its look, is a hostile one."""
+    if isinstance(value, str):
+        return HOSTILE if value and not value.replace(".", "").isdigit() else value
+    if isinstance(value, list):
+        return [hostile(item) for item in value]
+    if isinstance(value, dict):
+        return {key: hostile(item) for key, item in value.items()}
+    return value
+
+
+def suite_folder(folder: Path, values: Sequence[float] = (100.0, 110.0, 90.0), *, conserved: bool = True) -> Path:
+    """Write a suite with a repetition for each value of one metric; returns the folder."""
+    folder.mkdir()
+    names = [f"{i:02d}" for i in range(1, len(values) + 1)]
+    for name in names:
+        copy_of("run", folder / name, run=name)
+    ordered = sorted(values)
+    metric = {
+        "unit": "rows/s",
+        "direction": "higher",
+        "values": list(values),
+        "median": ordered[len(ordered) // 2],
+        "low": ordered[0],
+        "high": ordered[-1],
+        "interval": "range",
+        "spread": round((ordered[-1] - ordered[0]) / ordered[len(ordered) // 2], 4),
+    }
+    aggregate = {
+        "run": folder.name,
+        "schema_version": SCHEMA_VERSION,
+        "kind": "suite",
+        "suite": "tiny",
+        "description": "three runs",
+        "engine": "embedded",
+        "fingerprint": frozen("run")["fingerprint"],
+        "repetitions": names,
+        "metrics": {"pipeline_rows_per_second": metric},
+        "incomplete": [],
+        "conserved": conserved,
+    }
+    (folder / "aggregate.json").write_text(json.dumps(aggregate))
+    return folder
+
+
+def gate_result(verdict: str = "regressed") -> dict[str, Any]:
+    """Return a gate's document with one metric that decides and one that does not."""
+    regressed = verdict == "regressed"
+    metric = {
+        "unit": "rows/s",
+        "direction": "higher",
+        "deciding": True,
+        "base_median": 2000.0,
+        "head_median": 1700.0 if regressed else 1990.0,
+        "pairs": 12,
+        "median_ratio": 1.176 if regressed else 1.005,
+        "low": 1.11 if regressed else 0.99,
+        "high": 1.24 if regressed else 1.02,
+        "p": 0.0002 if regressed else 0.4,
+        "exact": True,
+        "p_adjusted": 0.0004 if regressed else 0.8,
+        "smallest_detectable_change": 0.06,
+        "regressed": regressed,
+        "suspicious": False,
+    }
+    trial = {
+        "number": 1,
+        "pair": 0,
+        "side": "base",
+        "warmup": True,
+        "seconds": 14.2,
+        "conserved": True,
+        "problem": "",
+        "cpu_stolen_share": 0.0,
+        "metrics": {"pipeline_rows_per_second": 2000.0},
+    }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "gate",
+        "run": "gate-1",
+        "suite": "ci",
+        "engine": "embedded",
+        "self_check": False,
+        "verdict": verdict,
+        "exit_code": 1 if regressed else 0,
+        "reasons": ["pipeline_rows_per_second costs 17.6% more"] if regressed else [],
+        "base": {"label": "HEAD~1", "commit": "0123456789abcdef", "dirty": False},
+        "head": {"label": "working tree", "commit": "fedcba9876543210", "dirty": True},
+        "lock_changes": ["boto3 1.43.105 is 1.43.106 in head"],
+        "policy": {
+            "pairs": 12,
+            "warmup": 1,
+            "threshold": 1.08,
+            "alpha": 0.01,
+            "deciding": ["pipeline_rows_per_second"],
+        },
+        "fingerprint": frozen("run")["fingerprint"],
+        "corpus_sha256": "ab" * 32,
+        "versions": {"ministack": "1.5.33"},
+        "seconds": 480.0,
+        "metrics": {
+            "pipeline_rows_per_second": metric,
+            "clean_seconds": {**metric, "deciding": False, "p_adjusted": None},
+        },
+        "not_compared": {"memory_peak_bytes": "base does not report it"},
+        "trials": [trial, {**trial, "number": 2, "pair": 1, "side": "head", "warmup": False}],
+    }
