@@ -6,14 +6,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help run test test-docker lint check bench setup lock clean
+.PHONY: help run test test-docker lint check bench gate setup lock clean
 
 help:
 	@echo "make run      generate, deploy, upload, watch and audit 800,000 rows (ROWS=50000 for fewer, ARGS=... for options)"
 	@echo "make test     run the tests"
 	@echo "make test-docker  the tests of docker compose; need Docker"
 	@echo "make lint     ruff and mypy"
-	@echo "make bench    our cleaner beside other libraries, and the engine's bare rates"
+	@echo "make bench    the ci suite: repeated runs, median and spread, and a report"
+	@echo "make gate     is this commit slower than its parent? paired trials, an exact test, a verdict"
 	@echo "make setup    only install"
 	@echo "make clean    remove what these commands made"
 
@@ -25,6 +26,7 @@ test: $(VENV)/.dev
 
 test-docker: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/docker $(ARGS)
+	$(BIN)/python -m pytest tests/contract --engine localstack $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -34,9 +36,11 @@ lint: $(VENV)/.dev
 
 check: lint test
 
-bench: $(VENV)/.dev
-	$(BIN)/harness bench clean
-	$(BIN)/harness bench engine
+bench: $(VENV)/.run
+	$(BIN)/harness bench ci $(ARGS)
+
+gate: $(VENV)/.run
+	$(BIN)/harness gate $(ARGS)
 
 setup: $(VENV)/.run
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from harness.commands import bench, dlq, pipeline
+from harness.commands import bench, dlq, gate, pipeline, report
 from harness.commands.options import err
 from harness.errors import ExitCode, HarnessError
 
@@ -25,6 +25,8 @@ app = typer.Typer(
 pipeline.register(app)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(bench.app, name="bench")
+report.register(app)
+gate.register(app)
 
 
 def _on_terminate(*_: object) -> NoReturn:

@@ -127,9 +127,7 @@ def load(
 
 def saturation(
     start: Annotated[float | None, typer.Option(help="Rows a second of the first step (default: by engine).")] = None,
-    step_seconds: Annotated[
-        float, typer.Option(help="Most seconds of a step; it ends once decided.")
-    ] = 45.0,
+    step_seconds: Annotated[float, typer.Option(help="Most seconds of a step; it ends once decided.")] = 45.0,
     budget: Annotated[
         float, typer.Option(help="Seconds that the search may take, the audit after it not counted.")
     ] = 240.0,

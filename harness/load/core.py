@@ -20,6 +20,7 @@ from harness.load.locust_process import LocustOptions
 from harness.load.result import load_result, write_samples
 from harness.load.schedule import LoadSpec, schedule
 from harness.load.session import Found, LoadSession
+from harness.report import write_report
 from harness.results import save_result
 from harness.run.core import STACK, TEMPLATE, ProgressBar
 from harness.run.display import make_display
@@ -104,12 +105,14 @@ class Loader:
                     session.drive(spec, options.locust)
                     session.drain()
                 found = session.finish(self.bar)
-            result = load_result(engine, spec, options.locust, found, options.parameters)
+                driven = [load.start.spec for load in session.loads]
+            result = load_result(engine, driven, options.locust, found, options.parameters)
             result["load"]["warmup_seconds"] = options.warmup
         if warmed is not None:
             result["warmup_audit"] = warmed.audit.to_json()
         write_samples(folder, found.outcomes)
         save_result(folder, {"run": folder.name, **result})
+        write_report(folder)
         return LoadRun(folder, options, found, warmed, result)
 
     def warm_up(self, engine: Engine, deployment: Deployment, options: LoadOptions, folder: Path) -> Found | None:

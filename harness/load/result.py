@@ -38,9 +38,13 @@ def end_to_end_latency(outcomes: Sequence[FileOutcome]) -> Latency:
 
 
 def load_result(
-    engine: Engine, spec: LoadSpec, options: LocustOptions, found: Found, parameters: dict[str, str]
+    engine: Engine, specs: Sequence[LoadSpec], options: LocustOptions, found: Found, parameters: dict[str, str]
 ) -> dict[str, Any]:
-    """Return the fields of result.json that loads share; docs/results.md explains them."""
+    """Return the fields of result.json that loads share; docs/results.md explains them.
+
+    `specs` are the loads that were driven, one after the other; the last one stands for the run.
+    """
+    spec = specs[-1]
     report = engine.report()
     outcomes = found.outcomes
     uploaded = [one.sample for one in outcomes if not one.sample.error]
@@ -78,6 +82,7 @@ def load_result(
                 "max": round(1000 * max(lag), 3) if lag else None,
             },
             "halves_end_to_end_p50_ms": _halves(outcomes),
+            "loads": [one.to_json() for one in specs],
         },
         "latencies": {
             "upload": upload_latency(outcomes).to_json(),

@@ -133,7 +133,7 @@ class Searcher(Loader):
             if not steps:
                 raise EnvironmentProblem("the search had no time for a single step", hint="raise --budget")
             ceiling = search.high if search.high < float("inf") else None
-            result = load_result(engine, options.spec, options.locust, found, options.parameters)
+            result = load_result(engine, [options.spec], options.locust, found, options.parameters)
         # Latencies of different rates, overload among them, make no common distribution.
         del result["latencies"], result["load"]["halves_end_to_end_p50_ms"]
         result |= {

@@ -54,7 +54,7 @@ def print_summary(console: Console, run: LoadRun) -> None:
     if run.warmed is not None and not run.conserved:
         say("warm-up:")
         print_audit(console, run.warmed.audit)
-    say(f"results    {run.folder}/result.json")
+    say(f"results    {run.folder}/result.json, {run.folder}/report.html")
 
 
 def print_audit(console: Console, report: Any) -> None:

@@ -53,8 +53,11 @@ function layout(title) {
 
 function build() {
   const place = document.getElementById("charts");
+  // All places first: a chart takes the width that its place has when it is drawn.
   for (const chart of CHARTS) {
     chart.node = place.appendChild(Object.assign(document.createElement("div"), { className: "chart" }));
+  }
+  for (const chart of CHARTS) {
     const traces = chart.series.map((one) => (
       { x: [], y: [], name: one.name, mode: "lines", line: { color: one.colour, width: 1.8 } }));
     Plotly.newPlot(chart.node, traces, layout(chart.title), { displayModeBar: false, responsive: true });

@@ -118,8 +118,8 @@ DIFFERENCES: dict[str, dict[str, Difference]] = {
         ),
         "mappings_when_backlog_is_long_run_several_batches_at_once": Difference(
             "differs",
-            "A mapping runs one batch at a time. Where it sets MaximumConcurrency, this project's engine adds mappings "
-            "on aliases of the function, which run beside each other.",
+            "A mapping runs one batch at a time. HARNESS_LOCALSTACK_MAPPINGS adds mappings on aliases of the function, "
+            "which run beside it, where MaximumConcurrency allows more than one.",
         ),
         "stream_batch_when_bisecting_isolates_the_poison_record": Difference(
             "missing", "BisectBatchOnFunctionError has no effect: a poison record takes its whole batch with it."

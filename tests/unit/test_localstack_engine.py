@@ -82,7 +82,7 @@ def test_start_when_localstack_answers_attaches_and_leaves_it_up(health: dict[st
         started.check()
         report = started.report()
     assert report.versions["localstack"] == "4.14.0"
-    assert report.limits["concurrency"].startswith("2 mappings a queue, each one batch at a time")
+    assert report.limits["concurrency"].startswith("1 mapping a queue, each one batch at a time")
     assert "reached through it" in report.limits["data services"]
 
 

@@ -32,8 +32,8 @@ CONTENT_TAG = "harness:content"
 """Stack tag with a digest of template, parameters and code: an equal stack is used, not made again."""
 
 CHECK_SECONDS = 5.0
-PARALLEL_MAPPINGS = 2
-"""Mappings of a queue in all; see `template` and the measurements in docs/localstack.md."""
+PARALLEL_MAPPINGS = 1
+"""Mappings of a queue in all: on two cores more were not faster (docs/localstack.md)."""
 
 MAPPINGS_VARIABLE = "HARNESS_LOCALSTACK_MAPPINGS"
 """Environment variable with another number."""
@@ -212,9 +212,10 @@ class LocalStackEngine:
         info = self._get("/_localstack/info", timeout=10)
         versions = {"localstack": str(info.get("version", "unknown")), "boto3": version("boto3")}
         versions["python"] = sys.version.split()[0]
+        mappings = "1 mapping" if self._mappings == 1 else f"{self._mappings} mappings"
         way = "past" if self._dynamodb else "through"
         limits = {
-            "concurrency": f"{self._mappings} mappings a queue, each one batch at a time: not AWS's",
+            "concurrency": f"{mappings} a queue, each one batch at a time: not AWS's",
             "data services": f"one Python gateway decides the rates; DynamoDB Local is reached {way} it",
             **LIMITS,
         }

@@ -73,5 +73,5 @@ def test_watch_when_a_line_comes_late_and_out_of_order_counts_it_in_the_end(watc
 def test_machine_shares_when_the_host_takes_time_tells_it_apart_from_use() -> None:
     before = Times(10, 0, 10, 10, 0, 0, 0, 5)
     after = Times(40, 0, 20, 40, 0, 0, 0, 35)
-    assert machine_shares(before, after) == (pytest.approx(0.4), pytest.approx(0.3))
+    assert machine_shares(before, after) == pytest.approx((0.4, 0.3))
     assert machine_shares(before, before) == (0.0, 0.0)

@@ -206,8 +206,7 @@ def test_smallest_detectable_change_when_planted_is_found_about_nine_times_in_te
     change = paired.smallest_detectable_change(noise, 10, 1.05, 0.01)
     assert change is not None
     found = sum(
-        paired.is_regressed([generator.gauss(log(1 + change), 0.08) for _ in range(10)], 1.05, 0.01)
-        for _ in range(500)
+        paired.is_regressed([generator.gauss(log(1 + change), 0.08) for _ in range(10)], 1.05, 0.01) for _ in range(500)
     )
     assert 0.83 <= found / 500 <= 0.96
 

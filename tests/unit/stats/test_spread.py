@@ -41,7 +41,7 @@ def test_median_interval_rank_when_one_more_value_were_left_out_exceeds_five_per
     rank = median_interval_rank(count)
 
     def misses(r: int) -> float:
-        return 2 * sum(comb(count, k) for k in range(r + 1)) / 2**count
+        return float(2 * sum(comb(count, k) for k in range(r + 1)) / 2**count)
 
     assert misses(rank) <= 0.05 < misses(rank + 1)
 

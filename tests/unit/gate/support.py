@@ -1,0 +1,88 @@
+"""Trials without an engine: made up in this process, or printed by a tiny stand-in for a whole version."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.gate.model import Planned, Side, Trial
+from harness.metrics import Direction, Metric
+
+RATE = "pipeline_rows_per_second"
+CPU = "insert_cpu_ms_per_1000_rows"
+
+
+def metrics(rate: float = 1000.0, cpu: float | None = 50.0) -> dict[str, Metric]:
+    found = {RATE: Metric(RATE, "rows/s", Direction.HIGHER, rate)}
+    if cpu is not None:
+        found[CPU] = Metric(CPU, "ms", Direction.LOWER, cpu)
+    return found
+
+
+def trial(planned: Planned, found: Mapping[str, Metric] | None = None, **changes: Any) -> Trial:
+    fields: dict[str, Any] = {"conserved": True, "seconds": 2.0, "sha256": "aa", "versions": {"engine": "1"}}
+    return Trial(planned, metrics() if found is None else found, **{**fields, **changes})
+
+
+def jitter(number: int) -> float:
+    """A deterministic factor near 1 that favours neither side."""
+    return 1 + ((number * 7919) % 100 - 50) / 5000
+
+
+_MAIN = """
+import json, pathlib, sys, time
+behaviour = json.loads(pathlib.Path("harness/behaviour.json").read_text())
+counter = pathlib.Path("harness/counter")
+count = int(counter.read_text()) + 1 if counter.exists() else 1
+counter.write_text(str(count))
+pathlib.Path("harness/arguments").write_text(json.dumps(sys.argv[1:]))
+time.sleep(behaviour.get("sleep", 0))
+if count == behaviour.get("fails_at"):
+    print(behaviour["words"], file=sys.stderr)
+    sys.exit(behaviour["code"])
+slow = behaviour.get("slowdown", 1.0)
+noise = 1 + ((count * 7919) % 100 - 50) / 5000 * behaviour.get("noise", 1)
+lost = count == behaviour.get("loses_at")
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
+(out / "rubbish").mkdir(parents=True)
+if behaviour.get("mute"):
+    sys.exit(0)
+stages = {"insert": {"rows_ok": 1000, "rows_per_second": 900, "cpu_ms": 50 * slow * noise, "handler_ms": 300 * noise}}
+if behaviour.get("old"):
+    stages = {"insert": {"rows_ok": 1000, "rows_per_second": 900}}
+print(json.dumps({
+    "schema_version": 2, "kind": "run", "pipeline_rows_per_second": 1000 / slow / noise, "stages": stages,
+    "corpus": {"sha256": behaviour.get("sha256", "aa")},
+    "engine": {"versions": {"ministack": behaviour.get("ministack", "1.5.33")}},
+    "audit": {"conserved": not lost, "as_expected": not lost, "problems": {"lost": 3} if lost else {}},
+    "cpu_stolen_share": 0.0,
+}))
+sys.exit(3 if lost else 0)
+"""
+
+
+def stand_in(folder: Path, **behaviour: Any) -> Path:
+    """Write a version whose `python -m harness` takes milliseconds and prints what `behaviour` says; return it."""
+    for name in ("harness", "handlers"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("")
+    (folder / "harness" / "__main__.py").write_text(_MAIN)
+    (folder / "harness" / "behaviour.json").write_text(json.dumps(behaviour))
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+def commit_all(folder: Path, message: str) -> None:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", message)
+
+
+def sides(pair: int) -> tuple[Planned, Planned]:
+    return Planned(2 * pair - 1, pair, Side.BASE), Planned(2 * pair, pair, Side.HEAD)
