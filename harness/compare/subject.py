@@ -74,8 +74,9 @@ def subject_of(stored: Stored) -> Subject:
 
 
 def is_conserved(result: Mapping[str, Any]) -> bool:
-    """Return whether every row of a run or load ended where it should."""
-    return bool(result["audit"]["conserved"] and result["audit"]["as_expected"])
+    """Return whether every row of a run or load ended where it should, its warm-up's included."""
+    audits = [result["audit"], *([result["warmup_audit"]] if "warmup_audit" in result else [])]
+    return all(audit["conserved"] and audit["as_expected"] for audit in audits)
 
 
 def _suite(stored: Stored) -> Subject:

@@ -41,6 +41,11 @@ def checks_of(result: Mapping[str, Any]) -> list[Check]:
             Check(f"no row is found to be {word!r}", f"{problems[word]:,} × {word}", _findings(audit, (word,)))
         )
     checks.append(_sums(audit))
+    warmup = result.get("warmup_audit")
+    if warmup is not None:
+        good = warmup["conserved"] and warmup["as_expected"]
+        found = ", ".join(f"{count:,} × {word}" for word, count in warmup["problems"].items())
+        checks.append(Check("the warm-up's rows are conserved", "" if good else found or "they are not"))
     load = result.get("load")
     if load is not None:
         failed = load["uploads_failed"]

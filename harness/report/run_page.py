@@ -22,7 +22,7 @@ def run_page(stored: Stored) -> Page:
     samples = read_lines(stored.folder / SAMPLES)
     series = columns(lines)
     work = series.until(_work_seconds(result, lines))
-    audit, engine, seen = result["audit"], result["engine"], result["fingerprint"]
+    engine, seen = result["engine"], result["fingerprint"]
     failed = result.get("load", {}).get("uploads_failed", 0)
     charts = run_charts(series, {**result, "began": _began(result, lines)})
     return Page(
@@ -35,7 +35,7 @@ def run_page(stored: Stored) -> Page:
             f"{seen['cores']} cores, {seen['cpu']}",
             f"commit {seen['git_sha'][:12]}" if seen.get("git_sha") else "",
         ],
-        verdict=sections.verdict_of(audit, failed),
+        verdict=_verdict(result, failed),
         tiles=sections.run_tiles(result),
         limits=limits_of(work, result),
         sections=[
@@ -50,6 +50,15 @@ def run_page(stored: Stored) -> Page:
             ),
         ],
     )
+
+
+def _verdict(result: Mapping[str, Any], failed_uploads: int) -> sections.Verdict:
+    warmup = result.get("warmup_audit")
+    if warmup is not None:
+        of_warmup = sections.verdict_of(warmup)
+        if of_warmup.tone == "bad":
+            return sections.Verdict("bad", f"Warm-up: {of_warmup.word.lower()}", of_warmup.sentence)
+    return sections.verdict_of(result["audit"], failed_uploads)
 
 
 def _title(result: Mapping[str, Any]) -> str:

@@ -314,3 +314,12 @@ def test_gate_page_when_decided_says_the_verdict_in_words(verdict: str, tone: st
 def test_gate_page_when_there_are_no_metrics_has_no_charts() -> None:
     page = gate_page(stored({**gate_result("failed"), "metrics": {}}))
     assert not any(section.charts for section in page.sections)
+
+
+def test_run_page_when_the_warm_up_lost_rows_says_so_first() -> None:
+    load = frozen("load")
+    lost = altered(load["audit"], conserved=False, problems={"lost": 2})
+    page = run_page(stored({**load, "warmup_audit": lost}, DATA / "load" / "result.json"))
+    assert (page.verdict.tone, page.verdict.word) == ("bad", "Warm-up: not conserved")
+    assert "2 × lost" in page.verdict.sentence
+    assert run_page(stored({**load, "warmup_audit": load["audit"]})).verdict.word == "Conserved"
