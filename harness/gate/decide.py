@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp
 
 from harness.gate.model import Policy, Side, Trial, Verdict
 from harness.metrics import Direction, Metric
-from harness.stats.paired import Comparison, compare, holm, log_ratios, smallest_detectable_change
+from harness.stats.paired import Comparison, compare, holm, log_ratios, sign_flip_p, smallest_detectable_change
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,36 @@ def decide(trials: Sequence[Trial], policy: Policy) -> Decision:
     differences: dict[str, list[float]] = {}
     not_compared: dict[str, str] = {}
     for name in (*names, *(n for n in policy.deciding if n not in names)):
-        found = _differences(name, pairs)
+        found = differences_of(name, pairs)
         if isinstance(found, str):
             not_compared[name] = found
         else:
             differences[name] = found
-    comparisons = {name: compare(values) for name, values in differences.items()}
-    deciding = [name for name in policy.deciding if name in comparisons]
-    adjusted = holm({name: comparisons[name].p_value for name in deciding})
+    deciding = [name for name in policy.deciding if name in differences]
+    ruling = rule({name: differences[name] for name in deciding}, policy)
     metrics = tuple(
-        _judge(name, pairs, comparisons[name], differences[name], adjusted.get(name), policy, len(deciding))
-        for name in (*deciding, *(n for n in comparisons if n not in deciding))
+        _judge(name, pairs, differences[name], ruling, policy)
+        for name in (*deciding, *(n for n in differences if n not in deciding))
     )
     verdict, reasons = _verdict(metrics, deciding)
     return Decision(verdict, reasons, metrics, not_compared)
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What the test says of the deciding metrics: adjusted p-values, and which regressed or only look like it."""
+
+    p_adjusted: Mapping[str, float]
+    regressed: frozenset[str]
+    suspicious: frozenset[str]
+
+
+def rule(differences: Mapping[str, Sequence[float]], policy: Policy) -> Ruling:
+    """Apply the policy to the log ratios of the deciding metrics, all of them judged at once."""
+    adjusted = holm({name: sign_flip_p(values) for name, values in differences.items()})
+    over = {name for name, values in differences.items() if exp(statistics.median(values)) >= policy.threshold}
+    regressed = frozenset(name for name in over if adjusted[name] <= policy.alpha)
+    return Ruling(adjusted, regressed, frozenset(over - regressed))
 
 
 def complete_pairs(trials: Sequence[Trial]) -> list[tuple[Trial, Trial]]:
@@ -85,7 +102,7 @@ def complete_pairs(trials: Sequence[Trial]) -> list[tuple[Trial, Trial]]:
     return [(sides[Side.BASE], sides[Side.HEAD]) for _, sides in sorted(by_pair.items())]
 
 
-def _differences(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> list[float] | str:
+def differences_of(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> list[float] | str:
     """Return the log ratios of one metric, or why there are none."""
     for side, index in ((Side.BASE, 0), (Side.HEAD, 1)):
         missing = sum(name not in pair[index].metrics for pair in pairs)
@@ -105,21 +122,16 @@ def _sample(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> Metric:
 def _judge(
     name: str,
     pairs: Sequence[tuple[Trial, Trial]],
-    comparison: Comparison,
     differences: Sequence[float],
-    p_adjusted: float | None,
+    ruling: Ruling,
     policy: Policy,
-    metrics: int,
 ) -> MetricVerdict:
     sample = _sample(name, pairs)
-    over = comparison.median_ratio >= policy.threshold
-    decides = p_adjusted is not None
-    regressed = p_adjusted is not None and over and p_adjusted <= policy.alpha
-    detectable = (
-        smallest_detectable_change(differences, len(pairs), policy.threshold, policy.alpha / metrics)
-        if decides
-        else None
-    )
+    decides = name in ruling.p_adjusted
+    detectable = None
+    if decides:
+        alpha = policy.alpha / len(ruling.p_adjusted)
+        detectable = smallest_detectable_change(differences, len(pairs), policy.threshold, alpha)
     return MetricVerdict(
         name=name,
         unit=sample.unit,
@@ -127,11 +139,11 @@ def _judge(
         deciding=decides,
         base_median=statistics.median(b.metrics[name].value for b, _ in pairs),
         head_median=statistics.median(h.metrics[name].value for _, h in pairs),
-        comparison=comparison,
-        p_adjusted=p_adjusted,
+        comparison=compare(differences),
+        p_adjusted=ruling.p_adjusted.get(name),
         detectable=detectable,
-        regressed=regressed,
-        suspicious=decides and over and not regressed,
+        regressed=name in ruling.regressed,
+        suspicious=name in ruling.suspicious,
     )
 
 

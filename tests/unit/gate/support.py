@@ -44,7 +44,7 @@ if count == behaviour.get("fails_at"):
     print(behaviour["words"], file=sys.stderr)
     sys.exit(behaviour["code"])
 slow = behaviour.get("slowdown", 1.0)
-noise = 1 + ((count * 7919) % 100 - 50) / 5000 * behaviour.get("noise", 1)
+noise = 1 + (((count + behaviour.get("phase", 0)) * 7919) % 100 - 50) / 5000 * behaviour.get("noise", 1)
 lost = count == behaviour.get("loses_at")
 out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
 (out / "rubbish").mkdir(parents=True)

@@ -96,7 +96,7 @@ def test_gate_when_head_is_slower_exits_1_naming_the_metric(suite: Path, tmp_pat
 
 
 def test_gate_when_it_is_too_noisy_to_tell_exits_4(suite: Path, tmp_path: Path) -> None:
-    ended = gate(suite, *versions(tmp_path, {"noise": 40}, {"noise": 40, "slowdown": 1.25}))
+    ended = gate(suite, *versions(tmp_path, {"noise": 40}, {"noise": 40, "phase": 7, "slowdown": 1.25}))
     assert ended.exit_code == 4, document(suite)["metrics"]
     assert document(suite)["verdict"] == "inconclusive"
 
