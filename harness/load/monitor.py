@@ -106,8 +106,8 @@ class Monitor:
 
     @property
     def sources(self) -> dict[str, Sample]:
-        """Every object uploaded so far, by source id."""
-        return {source_id: sample for load in self.loads for source_id, sample in load.sources.items()}
+        """Every object known to be in the bucket, by source id."""
+        return {source_id: sample for load in self.loads for source_id, sample in (load.sources | load.adopted).items()}
 
     def close(self) -> None:
         """Close the files."""

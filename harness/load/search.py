@@ -19,6 +19,7 @@ from harness.load.result import load_result, write_samples
 from harness.load.saturation import Judgement, Search, Verdict, judge
 from harness.load.schedule import LoadSpec
 from harness.load.session import Found, LoadSession
+from harness.report import write_report
 from harness.results import save_result
 from harness.run.core import STACK, TEMPLATE
 
@@ -150,6 +151,7 @@ class Searcher(Loader):
         }
         write_samples(folder, found.outcomes)
         save_result(folder, {"run": folder.name, **result})
+        write_report(folder)
         return Saturation(folder, steps, search.low, ceiling, why, found, result)
 
     def _step(self, session: LoadSession, options: SearchOptions, rate: float, number: int, left: float) -> Step:

@@ -11,7 +11,6 @@ from typing import Any
 
 import psutil
 
-from handlers.record_batch import Source
 from harness.audit import AuditReport, audit
 from harness.audit.audit import Audited, count_items
 from harness.audit.model import Places
@@ -21,7 +20,7 @@ from harness.errors import EnvironmentProblem, StageStuck
 from harness.load.locust_process import LocustOptions, LocustProcess
 from harness.load.monitor import LOCUST, Look, Monitor
 from harness.load.pool import PoolFile, make_pool
-from harness.load.samples import Sample, number_in
+from harness.load.samples import Sample
 from harness.load.schedule import LoadSpec
 from harness.load.state import LoadState
 from harness.load.tracker import completed_at, redelivered_rows
@@ -87,6 +86,7 @@ class LoadSession:
         self.display = display
         self._engine = engine
         self._deployment = deployment
+        self._bucket = deployment.output("UploadBucket")
         self._stall_timeout = stall_timeout
         self._cache = cache
         self._pools: dict[LoadSpec, list[PoolFile]] = {}
@@ -142,20 +142,21 @@ class LoadSession:
         for load in self.loads:
             if not load.stopped:
                 load.stop(len(load.arrivals) - len(load.samples))
+        for load in self.loads[before:]:
+            self._adopt(load)
         self._uploads_ended = time.monotonic()
         if not any(load.sources for load in self.loads[before:]):
             raise EnvironmentProblem(
                 "not a single file was uploaded", hint=f"Locust's last words:\n{locust.last_words()}"
             )
 
-    def drain(self, seconds: float | None = None) -> bool:
-        """Look until every row seems to have reached its end; False where that took longer than `seconds`.
+    def drain(self) -> None:
+        """Look until every row seems to have reached its end.
 
         Also returns when nothing is queued and nothing has moved for a while though rows are missing: the audit must
         say which.
         """
         calm = 0
-        began = time.monotonic()
         while True:
             look = self._look()
             done = all(load.all_finished for load in self.loads)
@@ -163,14 +164,12 @@ class LoadSession:
             calm = calm + 1 if done and empty else 0
             still = time.monotonic() - self._moved_at
             if calm >= CALM_TICKS or (empty and look.snapshot.clean_done and still >= SETTLE_SECONDS):
-                return True
+                return
             if still >= self._stall_timeout:
                 raise StageStuck(
                     f"nothing has moved for {still:.0f} s: {explain(look.snapshot, self.monitor.reader.totals)}",
                     hint="the run's folder has the time series; --stall-timeout waits longer",
                 )
-            if seconds is not None and time.monotonic() - began >= seconds:
-                return False
             self._wait()
 
     def finish(self, bar: Callable[[str, int], AbstractContextManager[Callable[[int], None]]]) -> Found:
@@ -185,7 +184,11 @@ class LoadSession:
         # Lines that came late, out of order, were not seen by looking: the sums that stay are read anew.
         final = self.monitor.new_reader()
         final.poll()
-        audited, ambiguous = self._uploaded()
+        audited = [
+            Audited(sample.source(self._bucket), sample.rows, self.pool(load.start.spec)[sample.file].spec)
+            for load in self.loads
+            for sample in (load.sources | load.adopted).values()
+        ]
         places = read_places(self._engine, self._deployment, (one.source for one in audited))
         rows = sum(one.rows for one in audited)
         with bar("auditing", rows) as advance:
@@ -209,7 +212,7 @@ class LoadSession:
             audit=found,
             totals=final.totals,
             rows=rows,
-            ambiguous=ambiguous,
+            ambiguous=sum(len(load.adopted) for load in self.loads),
             redelivered=redelivered,
             log_bytes=final.log_bytes,
             seconds=settled - self._began,
@@ -238,28 +241,18 @@ class LoadSession:
     def _wait(self) -> None:
         time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - self._looked_at)))
 
-    def _uploaded(self) -> tuple[list[Audited], int]:
-        """Return every object version of the session's loads that is in the bucket, whatever the client was told, and
-        how many of them the client took for failed."""
-        bucket = self._deployment.output("UploadBucket")
+    def _adopt(self, load: LoadState) -> None:
+        """Have a load wait for objects that are in the bucket though the client took their upload for failed, or was
+        ended before it was told: their rows are on their way like any others."""
         s3: Any = self._engine.client("s3")
-        audited = []
-        ambiguous = 0
-        for load in self.loads:
-            there = set()
-            pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=load.start.prefix)
-            for entry in (entry for page in pages for entry in page.get("Versions", [])):
-                version = entry.get("VersionId")
-                if version in (None, "null"):
-                    version = entry["ETag"].strip('"')
-                there.add((entry["Key"], version))
-            known = {(s.key, s.version) for s in load.sources.values()}
-            ambiguous += len(there - known)
-            # What the client was told is there is looked for even where the bucket does not list it: its rows count.
-            for key, version in sorted(there | known):
-                file = self.pool(load.start.spec)[load.arrivals[number_in(key)].file]
-                audited.append(Audited(Source(bucket, key, version), file.spec.rows, file.spec))
-        return audited, ambiguous
+        known = {(s.key, s.version) for s in load.sources.values()}
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=load.start.prefix)
+        for entry in (entry for page in pages for entry in page.get("Versions", [])):
+            version = entry.get("VersionId")
+            if version in (None, "null"):
+                version = entry["ETag"].strip('"')
+            if (entry["Key"], version) not in known:
+                load.adopt(entry["Key"], version, entry["Size"])
 
 
 def _completed(totals: Mapping[str, Any], sample: Sample, places: Places) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from harness.load.pool import Expectation
-from harness.load.samples import LoadStart, Sample
+from harness.load.samples import LoadStart, Sample, number_in
 from harness.load.schedule import Arrival, schedule
 from harness.load.tracker import BySource, finished_at, finished_rows
 
@@ -55,6 +55,7 @@ class LoadState:
         self.unsent = 0
         self.expectations = expectations
         self.sources: dict[str, Sample] = {}
+        self.adopted: dict[str, Sample] = {}
         self._bucket = bucket
         self._receives = receives
         self._open: dict[str, int] = {}
@@ -100,6 +101,19 @@ class LoadState:
             del self._waiting[number]
             self._failed_rows += self.expectations[self.arrivals[number].file].rows
 
+    def adopt(self, key: str, version: str, size: int) -> None:
+        """Wait for an object of `size` bytes that is in the bucket though no sample says so. It is in `adopted`, not in
+        `sources`: nobody knows when it was uploaded."""
+        arrival = self.arrivals[number_in(key)]
+        rows = self.expectations[arrival.file].rows
+        intended = self.start.origin + arrival.offset
+        sample = Sample(arrival.number, arrival.file, key, version, rows, size, intended, intended, intended)
+        source_id = sample.source(self._bucket).source_id
+        self.adopted[source_id] = sample
+        self._open[source_id] = 0
+        self._waiting[arrival.number] = arrival.offset
+        self._failed_rows -= rows
+
     def observe(self, by_source: Mapping[str, BySource]) -> list[Completion]:
         """Take a reading of the telemetry; returns the files that are finished since the last one."""
         done = []
@@ -107,7 +121,7 @@ class LoadState:
             totals = by_source.get(source_id)
             if totals is None:
                 continue
-            sample = self.sources[source_id]
+            sample = self.sources.get(source_id) or self.adopted[source_id]
             expected = self.expectations[sample.file]
             rows = finished_rows(totals, expected, self._receives)
             self._finished_rows += rows - before
@@ -115,6 +129,8 @@ class LoadState:
             if rows >= expected.rows:
                 del self._open[source_id]
                 self._waiting.pop(sample.number, None)
+                if source_id in self.adopted:
+                    continue
                 self._finished_files += 1
                 done.append(Completion(sample, finished_at(totals, expected)))
         return done
@@ -124,8 +140,7 @@ class LoadState:
         elapsed = now - self.start.origin
         offered = bisect_right(self._offsets, elapsed)
         failed = sum(1 for s in self.samples if s.error)
-        # The first that waits is the oldest: entries are in the order of the schedule.
-        oldest = next(iter(self._waiting.values()), elapsed)
+        oldest = min(self._waiting.values(), default=elapsed)
         return Figures(
             offered_files=offered,
             offered_rows=self._rows[offered],

@@ -107,3 +107,17 @@ def test_figures_when_added_sum_counts_and_keep_the_older_age() -> None:
     one = Figures(offered_files=1, offered_rows=10, oldest_seconds=3.0)
     two = Figures(offered_files=2, finished_rows=5, oldest_seconds=1.0)
     assert one + two == Figures(offered_files=3, offered_rows=10, finished_rows=5, oldest_seconds=3.0)
+
+
+def test_adopt_when_a_failed_upload_is_in_the_bucket_waits_for_its_rows_but_counts_no_upload() -> None:
+    load = make()
+    load.add(sample(load, 0, "ReadTimeout"))
+    load.stop(9)
+    key = "p/000000.csv"
+    load.adopt(key, "v1", 9)
+    assert not load.all_finished
+    assert (load.figures(ORIGIN + 20).uploaded_files, load.figures(ORIGIN + 20).unfinished_rows) == (0, 100)
+    assert load.observe(updated(load, 0, 100, ORIGIN + 30)) == []
+    assert load.all_finished
+    assert load.figures(ORIGIN + 40).unfinished_rows == 0
+    assert load.figures(ORIGIN + 40).finished_files == 0
