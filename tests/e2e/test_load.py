@@ -119,7 +119,7 @@ class FlakyStorage:
                     if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
                         self.send_header(name, value)
                 if self.command == "HEAD":
-                    self.send_header("Content-Length", dict(headers).get("Content-Length", "0"))
+                    self.send_header("Content-Length", {k.lower(): v for k, v in headers}["content-length"])
                 else:
                     self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()

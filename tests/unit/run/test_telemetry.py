@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.telemetry import StageTotals, TelemetryReader
+from harness import telemetry
+from harness.telemetry import SourceTotals, StageTotals, TelemetryReader
 
 GROUPS = {"clean": "/aws/lambda/clean", "insert": "/aws/lambda/insert"}
 
@@ -210,3 +211,43 @@ def test_totals_when_nothing_was_read_have_no_rate() -> None:
     totals = StageTotals()
     assert (totals.seconds, totals.rate) == (0.0, 0.0)
     assert json.loads(json.dumps(totals.to_json()))["rows_per_second"] == 0.0
+
+
+def test_poll_when_stages_speak_of_several_sources_sums_each_source_by_stage() -> None:
+    logs = FakeLogs()
+    logs.put("clean", emf("one", ok=6, RowsIn=8, RowsQuarantined=2, ended=2000))
+    logs.put("insert", emf("one", ok=4, RowsIn=4, ended=3000))
+    logs.put("insert", emf("one", ok=0, RowsIn=2, RowsFailed=2, ended=4000))
+    logs.put("insert", emf("two", ok=9, RowsIn=9, ended=5000))
+    reader = TelemetryReader(logs, GROUPS)
+    reader.poll()
+    assert reader.by_source["one"]["clean"] == SourceTotals(8, 6, 0, 2, ok_ms=2000, failed_ms=0, ended_ms=2000)
+    assert reader.by_source["one"]["insert"] == SourceTotals(6, 4, 2, 0, ok_ms=3000, failed_ms=4000, ended_ms=4000)
+    assert reader.by_source["two"] == {"insert": SourceTotals(9, 9, 0, 0, ok_ms=5000, failed_ms=0, ended_ms=5000)}
+
+
+def test_poll_when_lines_are_older_than_the_beginning_leaves_them_out() -> None:
+    logs = FakeLogs()
+    logs.put("clean", emf("before", ok=5), stamp=9_999)
+    logs.put("clean", emf("after", ok=7), stamp=10_000)
+    reader = TelemetryReader(logs, GROUPS, since_ms=10_000)
+    for _ in range(2):
+        reader.poll()
+    assert reader.totals["clean"].sources == {"after"}
+
+
+def test_poll_when_an_answer_is_full_but_has_no_token_goes_on_from_its_last_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class CutLogs(FakeLogs):
+        def filter_log_events(self, **arguments: Any) -> dict[str, Any]:
+            answer = super().filter_log_events(**arguments)
+            answer.pop("nextToken", None)
+            return answer
+
+    monkeypatch.setattr(telemetry, "_PAGE_EVENTS", 4)
+    logs = CutLogs(page=4)
+    # Two events a millisecond: the last one of a page comes again on the next, and counts once.
+    for number in range(11):
+        logs.put("clean", emf(ok=1), stamp=1000 + number // 2)
+    assert read(logs)["clean"].rows_ok == 11
