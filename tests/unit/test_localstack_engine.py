@@ -150,7 +150,7 @@ def test_container_when_stopped_removes_the_function_containers_left_behind() ->
 
     def listed(all: bool, filters: dict[str, str]) -> list[Any]:
         asked.append(filters)
-        return [SimpleNamespace(remove=lambda force: removed.append("function"))]
+        return [SimpleNamespace(remove=lambda **kind: removed.append("function"))]
 
     def gone(**_: Any) -> None:
         raise NotFound("it was killed and removed")

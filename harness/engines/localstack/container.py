@@ -60,7 +60,7 @@ TUNING = {
     # Without a line for every request.
     "LS_LOG": "warning",
 }
-"""Settings of the container, as in docker-compose.yml; not yet compared with others (docs/localstack.md)."""
+"""Settings of the container, as in docker-compose.yml; docs/localstack.md says which were compared with others."""
 
 DATA_SERVICES = "s3,sqs,dynamodb,dynamodbstreams,logs,cloudformation,iam,sts"
 DATA_TUNING = {
@@ -117,7 +117,7 @@ class Container:
             else:
                 # Made but not started, for example because something else has the port.
                 with suppress(NotFound):
-                    client.containers.get(NAME).remove(force=True)
+                    client.containers.get(NAME).remove(v=True, force=True)
             raise EngineError(f"Docker refused to start {IMAGE}: {error.explanation}", hint=hint) from error
         return cls(client, container)
 
@@ -161,6 +161,6 @@ class Container:
                 self._container.remove(v=True, force=True)
             for left in self._client.containers.list(all=True, filters={"label": f"{LABEL}={NAME}"}):
                 with suppress(NotFound):
-                    left.remove(force=True)
+                    left.remove(v=True, force=True)
         finally:
             self._client.close()
