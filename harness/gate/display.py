@@ -46,16 +46,19 @@ class GateProgress:
     ) -> None:
         self._bar.stop()
 
-    def __call__(self, planned: Planned, done: Sequence[Trial]) -> None:
-        """Show that a trial begins."""
+    def __call__(self, planned: Planned | None, done: Sequence[Trial]) -> None:
+        """Show that a trial begins, or that none does any more."""
         left = self.remaining(done)
-        what = f"pair {planned.pair}, {planned.side}" if planned.pair else f"warm-up, {planned.side}"
+        if planned is None:
+            what = "deciding"
+        else:
+            what = f"pair {planned.pair}, {planned.side}" if planned.pair else f"warm-up, {planned.side}"
         self._bar.update(self._task, completed=len(done), description=what, left=f"remaining {clock(left)}")
         if self._quiet or self._console.is_terminal or not done:
             return
         last = done[-1].planned
-        if last.pair and last.pair != planned.pair:
-            seconds = {t.planned.side: t.seconds for t in done if t.planned.pair == last.pair}
+        seconds = {t.planned.side: t.seconds for t in done if t.planned.pair == last.pair}
+        if last.pair and len(seconds) == len(Side) and (planned is None or last.pair != planned.pair):
             self._console.print(
                 f"  pair {last.pair}  base {seconds[Side.BASE]:.1f} s  head {seconds[Side.HEAD]:.1f} s  "
                 f"remaining {clock(left)}",
@@ -76,10 +79,12 @@ def print_outcome(console: Console, outcome: Outcome, policy: Policy) -> None:
         console.print(_table(decision))
     for name, why in decision.not_compared.items():
         console.print(f"[yellow]not compared:[/] {name}: {why}", highlight=False, soft_wrap=True)
+    compared = sum(m.deciding for m in decision.metrics)
+    adjusted = f", adjusted for {compared} metrics" if compared else ""
     stolen = max((t.cpu_stolen_share for t in outcome.trials), default=0.0)
     console.print(
         f"\n{len(outcome.trials)} trials in {clock(outcome.seconds)}; regressed means a median cost at least "
-        f"{policy.threshold - 1:.0%} higher and p ≤ {policy.alpha:g}, adjusted for {len(policy.deciding)} metrics; "
+        f"{policy.threshold - 1:.0%} higher and p ≤ {policy.alpha:g}{adjusted}; "
         "detectable is what would be found nine times in ten",
         highlight=False,
         soft_wrap=True,

@@ -12,6 +12,9 @@ from harness.gate.decide import Decision, decide
 from harness.gate.model import Planned, Policy, Trial, Verdict, plan
 from harness.gate.trial import TrialFailed
 
+Progress = Callable[[Planned | None, Sequence[Trial]], None]
+"""Gets the trial that begins, None after the last one, and all that ended."""
+
 
 class Trials(Protocol):
     """Runs one trial at a time."""
@@ -33,11 +36,14 @@ class Outcome:
     error: HarnessError | KeyboardInterrupt | None = None
 
 
-def run_gate(trials: Trials, policy: Policy, progress: Callable[[Planned, Sequence[Trial]], None]) -> Outcome:
-    """Run all trials of a policy and decide; `progress` is called before each trial and once at the end.
+def run_gate(trials: Trials, policy: Policy, progress: Progress) -> Outcome:
+    """Run all trials of a policy and decide.
 
-    The only verdict that is certain early is the loss of rows, which ends the gate at once. Speed is decided after the
-    planned number of pairs and never before: looking at every pair would multiply the false alarms.
+    `progress` is called before each trial, and with None once no other follows.
+
+    The only verdict that is certain early is the loss of rows, which ends the gate at once, whatever else was wrong
+    with that trial. Speed is decided after the planned number of pairs and never before: looking at every pair would
+    multiply the false alarms.
     """
     began = time.monotonic()
     done: list[Trial] = []
@@ -45,20 +51,22 @@ def run_gate(trials: Trials, policy: Policy, progress: Callable[[Planned, Sequen
     def ended(decision: Decision, error: HarnessError | KeyboardInterrupt | None = None) -> Outcome:
         return Outcome(decision, tuple(done), time.monotonic() - began, error)
 
-    for planned in plan(policy.pairs, policy.warmup):
-        progress(planned, done)
-        try:
+    order = list(plan(policy.pairs, policy.warmup))
+    try:
+        for planned in order:
+            progress(planned, done)
             trial = trials.run(planned)
             done.append(trial)
+            if not trial.conserved:
+                break
             _same_conditions(done[0], trial)
-        except HarnessError as error:
-            return ended(Decision(Verdict.FAILED, (str(error),), (), {}), error)
-        except KeyboardInterrupt as interrupt:
-            reason = f"interrupted in trial {planned.number}"
-            return ended(Decision(Verdict.INTERRUPTED, (reason,), (), {}), interrupt)
-        if not trial.conserved:
-            break
-    return ended(decide(done, policy))
+        progress(None, done)
+        return ended(decide(done, policy))
+    except HarnessError as error:
+        return ended(Decision(Verdict.FAILED, (str(error),), (), {}), error)
+    except KeyboardInterrupt as interrupt:
+        reason = f"interrupted after {len(done)} of {len(order)} trials"
+        return ended(Decision(Verdict.INTERRUPTED, (reason,), (), {}), interrupt)
 
 
 def _same_conditions(first: Trial, trial: Trial) -> None:

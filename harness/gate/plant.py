@@ -58,7 +58,8 @@ def handler(event, context):
 def plant(tree: Path, stage: str, share: float, kind: Kind) -> None:
     """Make the handler of `stage` in the tree spend `share` (0.15 is 15%) of its own time again in every invocation.
 
-    It does so just before it reports, so that its figures have the slowdown in them. A share of 0 plants the same code, which then does nothing. Raises UsageError for a stage or share that cannot be.
+    It does so just before it reports, so that its figures have the slowdown in them. A share of 0 plants the same code,
+    which then does nothing. Raises UsageError for a stage or share that cannot be.
     """
     names = [s.name for s in STAGES]
     if stage not in names:

@@ -32,7 +32,7 @@ def steady(planned: Planned, **changes: Any) -> Trial:
     return trial(planned, metrics(1000 * jitter(planned.number), 50 * jitter(planned.number)), **changes)
 
 
-def ignore(planned: Planned, done: Sequence[Trial]) -> None:
+def ignore(planned: Planned | None, done: Sequence[Trial]) -> None:
     """Show nothing."""
 
 
@@ -46,9 +46,21 @@ def test_run_gate_when_all_goes_well_runs_the_whole_plan_in_order() -> None:
 
 
 def test_run_gate_when_progress_is_told_has_all_trials_so_far() -> None:
-    seen: list[tuple[int, int]] = []
-    run_gate(Made(steady), POLICY, lambda planned, done: seen.append((planned.number, len(done))))
-    assert seen == [(n, n - 1) for n in range(1, 23)]
+    seen: list[tuple[int | None, int]] = []
+    run_gate(Made(steady), POLICY, lambda planned, done: seen.append((planned and planned.number, len(done))))
+    assert seen == [*((n, n - 1) for n in range(1, 23)), (None, 22)]
+
+
+@pytest.mark.parametrize("number", [1, 8, None])
+def test_run_gate_when_interrupted_while_showing_progress_keeps_the_trials(number: int | None) -> None:
+    def interrupted(planned: Planned | None, done: Sequence[Trial]) -> None:
+        if (planned and planned.number) == number:
+            raise KeyboardInterrupt
+
+    outcome = run_gate(Made(steady), POLICY, interrupted)
+    assert outcome.decision.verdict is Verdict.INTERRUPTED
+    assert len(outcome.trials) == (22 if number is None else number - 1)
+    assert isinstance(outcome.error, KeyboardInterrupt)
 
 
 @pytest.mark.parametrize("number", [1, 2, 9, 22])
@@ -58,6 +70,15 @@ def test_run_gate_when_a_trial_loses_rows_ends_at_once_and_keeps_it(number: int)
     assert outcome.decision.verdict is Verdict.NOT_CONSERVED
     assert len(made.asked) == number == len(outcome.trials)
     assert "1 x lost" in outcome.decision.reasons[0]
+
+
+@pytest.mark.parametrize("other", [{"sha256": "bb"}, {"versions": {"engine": "2"}}])
+def test_run_gate_when_a_trial_loses_rows_on_another_input_is_not_conserved(other: dict[str, Any]) -> None:
+    made = Made(lambda p: steady(p, **({"conserved": False, "problem": "1 x lost", **other} if p.number == 4 else {})))
+    outcome = run_gate(made, POLICY, ignore)
+    assert outcome.decision.verdict is Verdict.NOT_CONSERVED
+    assert outcome.decision.reasons == ("trial 4 (head): 1 x lost",)
+    assert (len(made.asked), outcome.error) == (4, None)
 
 
 @pytest.mark.parametrize("error", [TrialFailed("trial 7 ended with 5"), EngineError("it died")])
@@ -84,7 +105,7 @@ def test_run_gate_when_interrupted_says_where_and_keeps_the_trials() -> None:
 
     outcome = run_gate(Made(make), POLICY, ignore)
     assert outcome.decision.verdict is Verdict.INTERRUPTED
-    assert outcome.decision.reasons == ("interrupted in trial 5",)
+    assert outcome.decision.reasons == ("interrupted after 4 of 22 trials",)
     assert len(outcome.trials) == 4
     assert isinstance(outcome.error, KeyboardInterrupt)
 
