@@ -2,7 +2,7 @@
 
 `harness bench load` starts it with everything it needs. By hand it works with an engine that is up already:
 
-    locust -f loadtests/locustfile.py                                 # web UI on port 8089
+    locust -f loadtests/locustfile.py --web-host 127.0.0.1            # web UI on port 8089
     locust -f loadtests/locustfile.py --headless --users 64 --shape spike --seconds 120 --rate 500
     locust -f loadtests/locustfile.py --worker --master-host 10.0.0.5 # a worker on another machine
 

@@ -68,8 +68,8 @@ def run_clean_bench(
 
 
 def print_table(console: Console, results: list[CleanBenchResult]) -> None:
-    """Print the comparison."""
-    ours = results[0].cpu_seconds
+    """Print the comparison; CPU time is relative to the first contestant that ran."""
+    first = next((r.cpu_seconds for r in results if not r.missing), 0.0)
     table = Table("cleaner", box=None, header_style="bold")
     for name in ("rows/s", "CPU s", "CPU, relative", "peak MB"):
         table.add_column(name, justify="right")
@@ -81,20 +81,23 @@ def print_table(console: Console, results: list[CleanBenchResult]) -> None:
             r.name,
             f"{r.rows_per_second:,.0f}",
             f"{r.cpu_seconds:.2f}",
-            f"{r.cpu_seconds / ours:.2f}×",
+            f"{r.cpu_seconds / first:.2f}×" if first else "–",
             f"{r.peak_memory_mb:,.0f}",
         )
     console.print(table)
 
 
 def _run_one(name: str, path: Path) -> dict[str, float | str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.bench.cleaners", name, str(path)],
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "harness.bench.cleaners", name, str(path)],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {"missing": f"not done after {_TIMEOUT_SECONDS} s"}
     if done.returncode != 0:
         return {"missing": (done.stderr.strip().splitlines() or ["failed"])[-1][:80]}
     answer: dict[str, float | str] = json.loads(done.stdout)

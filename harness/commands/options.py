@@ -20,7 +20,8 @@ Dirty = Annotated[float, typer.Option(help="Share of rows that need cleaning.")]
 Quarantine = Annotated[float, typer.Option(help="Share of rows that clean must reject.")]
 Poison = Annotated[float, typer.Option(help="Share of rows that a later stage must give up.")]
 EngineName = Annotated[
-    str, typer.Option("--engine", envvar="HARNESS_ENGINE", help="Engine to run on: embedded, localstack.")
+    str,
+    typer.Option("--engine", envvar="HARNESS_ENGINE", help="Engine to run on: embedded, localstack, localstack-data."),
 ]
 Profile = Annotated[str, typer.Option(help="Concurrency profile of the embedded engine: local, 2021, 2026.")]
 Params = Annotated[

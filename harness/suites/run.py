@@ -13,6 +13,7 @@ from rich.table import Table
 
 from harness.corpus import cached
 from harness.engines.registry import create
+from harness.errors import EnvironmentProblem
 from harness.fingerprint import fingerprint
 from harness.gate.document import figure
 from harness.results import save_result
@@ -96,7 +97,6 @@ def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]
 
 
 def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
-    from harness.errors import EnvironmentProblem
     from harness.load.core import Loader, LoadOptions, refuse_if_too_many, rows_of
     from harness.load.locust_process import LocustOptions, free_port
 
@@ -132,6 +132,8 @@ def _clean(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, An
     path, manifest = cached(suite.corpus)
     cleaners = run_clean_bench(path, 1, None if options.quiet else options.console)
     ours = next(c for c in cleaners if c.name == "ours")
+    if ours.missing:
+        raise EnvironmentProblem(f"our own cleaner did not run: {ours.missing}")
     conserved = ours.rows == manifest.rows
     result = {
         "kind": "clean",
