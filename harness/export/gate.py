@@ -18,13 +18,13 @@ def gate_markdown(gate: Mapping[str, Any]) -> str:
     policy, metrics = gate["policy"], gate["metrics"]
     deciding = {name: m for name, m in metrics.items() if m["deciding"]}
     others = {name: m for name, m in metrics.items() if not m["deciding"]}
+    adjusted = f", adjusted for {len(deciding)} metrics" if deciding else ""
     lines = [
         f"### {MARKS[tone]} Regression gate: {escape(word)}",
         "",
         f"{escape(tree_name(gate['head']))} against {escape(tree_name(gate['base']))}, suite {escape(gate['suite'])}, "
         f"{policy['pairs']} pairs, {gate['seconds'] / 60:.1f} min. Regressed means: the median cost is at least "
-        f"{policy['threshold'] - 1:.0%} higher and p ≤ {policy['alpha']:g}, adjusted for {len(policy['deciding'])} "
-        "metrics.",
+        f"{policy['threshold'] - 1:.0%} higher and p ≤ {policy['alpha']:g}{adjusted}.",
         "",
         *(f"- {escape(str(reason))}" for reason in gate["reasons"]),
         *([""] if gate["reasons"] else []),

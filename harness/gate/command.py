@@ -10,14 +10,16 @@ from typing import Any
 from rich.console import Console
 
 from harness.errors import UsageError
+from harness.export import gate_markdown
 from harness.fingerprint import fingerprint
 from harness.gate.display import GateProgress, print_outcome
-from harness.gate.document import document, markdown
+from harness.gate.document import document
 from harness.gate.gate import Outcome, run_gate
 from harness.gate.model import Policy, Side
 from harness.gate.trees import Tree, changed_locks, default_base, materialise
 from harness.gate.trial import ProcessTrials, Workload, workspace
-from harness.results import new_run_folder
+from harness.report import write_report
+from harness.results import GATE, new_run_folder
 from harness.suites.model import Kind, Suite, load_suite
 
 
@@ -56,9 +58,9 @@ def policy_of(suite: Suite, request: GateRequest) -> Policy:
 
 
 def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: bool = False) -> Finished:
-    """Run a gate and write `gate.json`, `gate.md` and every trial's result; also when it fails or is interrupted.
+    """Run a gate and write `gate.json`, `gate.md`, `report.html` and every trial's result.
 
-    Raises UsageError for versions that cannot be used, before anything runs.
+    A gate that fails or is interrupted writes them too. Raises UsageError for versions that cannot be used, before anything runs.
     """
     suite = load_suite(request.suite)
     policy = policy_of(suite, request)
@@ -98,11 +100,12 @@ def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: b
         lock_changes=changes,
         fingerprint=fingerprint(),
     )
-    (folder / "gate.json").write_text(json.dumps(written, indent=2) + "\n")
-    (folder / "gate.md").write_text(markdown(outcome, policy, trees, suite=suite.name))
+    (folder / GATE).write_text(json.dumps(written, indent=2) + "\n")
+    (folder / "gate.md").write_text(gate_markdown(written))
+    page = write_report(folder)
     if not quiet:
         print_outcome(console, outcome, policy)
-    say(f"results    {folder}/gate.json")
+    say(f"report     {page}\nresults    {folder / GATE}")
     return Finished(folder, outcome, written)
 
 

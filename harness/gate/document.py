@@ -1,4 +1,4 @@
-"""What a gate leaves behind: `gate.json` (docs/benchmarking.md explains it) and `gate.md` for a pull request. Pure."""
+"""What a gate leaves behind, `gate.json` (docs/benchmarking.md explains it), and its metrics as texts. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from harness.errors import HarnessError
 from harness.gate.decide import Decision, MetricVerdict
 from harness.gate.gate import Outcome
 from harness.gate.model import Policy, Trial, Verdict
@@ -34,8 +35,9 @@ def document(
     lock_changes: Sequence[str],
     fingerprint: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the whole of `gate.json`."""
-    decision = outcome.decision
+    """Return the whole of `gate.json`; its exit code is that of the error which ended the gate, if one did."""
+    decision, error = outcome.decision, outcome.error
+    code = error.exit_code if isinstance(error, HarnessError) else decision.verdict.exit_code
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "gate",
@@ -44,7 +46,7 @@ def document(
         "engine": engine,
         "self_check": self_check,
         "verdict": decision.verdict.value,
-        "exit_code": int(decision.verdict.exit_code),
+        "exit_code": int(code),
         "reasons": list(decision.reasons),
         **{side: _tree(tree) for side, tree in trees.items()},
         "lock_changes": list(lock_changes),
@@ -98,34 +100,6 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def markdown(outcome: Outcome, policy: Policy, trees: Mapping[str, Tree], *, suite: str) -> str:
-    """Return the summary for a pull request."""
-    decision = outcome.decision
-    lines = [
-        f"### Regression gate: {HEADLINES[decision.verdict]}",
-        "",
-        f"`{_name(trees['head'])}` against `{_name(trees['base'])}`, suite `{suite}`, {policy.pairs} pairs, "
-        f"{outcome.seconds / 60:.1f} min. Regressed means: median cost at least {policy.threshold - 1:.0%} higher and "
-        f"p ≤ {policy.alpha:g}, adjusted for {len(policy.deciding)} metrics.",
-        "",
-    ]
-    lines += [f"- {reason}" for reason in decision.reasons]
-    if decision.reasons:
-        lines.append("")
-    if decision.metrics:
-        lines += [
-            "| metric | base | head | cost | 95% interval | p, adjusted | detectable |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        lines += [f"| {' | '.join(cells)} |" for cells in rows(decision) if cells[6]]
-        lines += ["", "<details><summary>not deciding</summary>", ""]
-        lines += ["| metric | base | head | cost | 95% interval | p |", "|---|---|---|---|---|---|"]
-        lines += [f"| {' | '.join(cells[:6])} |" for cells in rows(decision) if not cells[6]]
-        lines += ["", "</details>"]
-    lines += [f"\nNot compared: {name}, {why}." for name, why in decision.not_compared.items()]
-    return "\n".join(lines) + "\n"
-
-
 def rows(decision: Decision) -> list[list[str]]:
     """Return a row of texts for every metric: name, base, head, cost, interval, p (adjusted where it decides), and the
     smallest detectable change, empty for a metric that does not decide."""
@@ -150,8 +124,3 @@ def rows(decision: Decision) -> list[list[str]]:
 def figure(value: float) -> str:
     """Return a number with three or more significant digits and thousands separated."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _name(tree: Tree) -> str:
-    commit = f" {tree.commit[:12]}" if tree.commit and not tree.commit.startswith(tree.label) else ""
-    return f"{tree.label}{commit}{' with changes' if tree.dirty else ''}"

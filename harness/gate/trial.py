@@ -26,6 +26,7 @@ from harness.errors import EnvironmentProblem, ExitCode, UsageError
 from harness.gate.model import Planned, Trial
 from harness.gate.trees import Tree
 from harness.metrics import metrics_of
+from harness.results import SCHEMA_VERSION
 
 STOP_SECONDS = 30.0
 _STDERR_LINES = 6
@@ -102,18 +103,26 @@ class ProcessTrials:
         try:
             result = json.loads(stdout)
             trial = trial_of(planned, result, seconds, conserved=code == ExitCode.OK)
+            rows = int(result["spec"]["rows"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise TrialFailed(
                 f"trial {planned.number} ({planned.side} {tree.label}) printed no result: {error!r} {stderr}"
             ) from error
         self._keep(planned, result)
         shutil.rmtree(out, ignore_errors=True)
+        asked = self._workload.spec.rows
+        if trial.conserved and rows != asked:
+            raise TrialFailed(
+                f"trial {planned.number} ({planned.side} {tree.label}) ran {rows:,} rows, not {asked:,}",
+                hint="`harness run` does fewer rows where memory is short: free some, or ask for fewer with --rows",
+            )
         return trial
 
     def _keep(self, planned: Planned, result: Mapping[str, Any]) -> None:
         self._kept.mkdir(parents=True, exist_ok=True)
-        path = self._kept / f"{planned.number:02d}-{planned.side}.json"
-        path.write_text(json.dumps(result, indent=2) + "\n")
+        name = f"{planned.number:02d}-{planned.side}"
+        kept = {"schema_version": SCHEMA_VERSION, "run": name, **result}
+        (self._kept / f"{name}.json").write_text(json.dumps(kept, indent=2) + "\n")
 
     def _execute(self, tree: Tree, arguments: list[str], tmp: Path, planned: Planned) -> tuple[int, str, str]:
         # Files rather than pipes: a trial that is killed leaves pipes open in its children.

@@ -45,7 +45,7 @@ def gate_page(stored: Stored) -> Page:
         tiles=[
             Tile("pairs", f"{policy['pairs']}", "", f"{policy['warmup']} warm-up trials of each side discarded"),
             Tile("threshold", f"{policy['threshold'] - 1:+.0%}", "cost", "of the median that counts as regressed"),
-            Tile("alpha", f"{policy['alpha']:g}", "", f"for {len(policy['deciding'])} metrics together"),
+            Tile("alpha", f"{policy['alpha']:g}", "", f"for {len(deciding)} metrics together" if deciding else ""),
             Tile("took", *_split(seconds_text(gate["seconds"])), f"{len(gate['trials'])} trials"),
         ],
         limits=[],

@@ -46,6 +46,7 @@ if count == behaviour.get("fails_at"):
 slow = behaviour.get("slowdown", 1.0)
 noise = 1 + (((count + behaviour.get("phase", 0)) * 7919) % 100 - 50) / 5000 * behaviour.get("noise", 1)
 lost = count == behaviour.get("loses_at")
+rows = behaviour.get("fits", int(sys.argv[sys.argv.index("--rows") + 1]))
 out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
 (out / "rubbish").mkdir(parents=True)
 if behaviour.get("mute"):
@@ -54,7 +55,7 @@ stages = {"insert": {"rows_ok": 1000, "rows_per_second": 900, "cpu_ms": 50 * slo
 if behaviour.get("old"):
     stages = {"insert": {"rows_ok": 1000, "rows_per_second": 900}}
 print(json.dumps({
-    "schema_version": 2, "kind": "run", "pipeline_rows_per_second": 1000 / slow / noise, "stages": stages,
+    "kind": "run", "spec": {"rows": rows}, "pipeline_rows_per_second": 1000 / slow / noise, "stages": stages,
     "corpus": {"sha256": behaviour.get("sha256", "aa")},
     "engine": {"versions": {"ministack": behaviour.get("ministack", "1.5.33")}},
     "audit": {"conserved": not lost, "as_expected": not lost, "problems": {"lost": 3} if lost else {}},

@@ -17,7 +17,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from harness.commands import gate as gate_command
+from harness.export import gate_markdown
 from harness.gate.command import GateRequest, policy_of
+from harness.results import read_stored
 from harness.suites.model import load_suite
 from tests.unit.gate.support import CPU, RATE, commit_all, git, stand_in
 
@@ -82,8 +84,19 @@ def test_gate_when_nothing_changed_exits_0_and_writes_every_trial(suite: Path, t
     kept = sorted(p.name for p in (suite.parent / "runs" / "latest" / "trials").iterdir())
     assert (len(kept), kept[0], kept[-1]) == (22, "01-base.json", "22-base.json")
     summary = (suite.parent / "runs" / "latest" / "gate.md").read_text()
-    assert summary.startswith("### Regression gate: no regression found\n")
+    assert summary == gate_markdown(found)
+    assert summary.startswith("### ✅ Regression gate: No regression found\n")
     assert f"| {CPU} |" in summary
+    assert "adjusted for 2 metrics" in summary
+
+
+def test_gate_when_it_ended_has_a_report_and_trials_that_can_be_compared(suite: Path, tmp_path: Path) -> None:
+    ended = gate(suite, *versions(tmp_path, {}, {}))
+    folder = (suite.parent / "runs" / "latest").resolve()
+    assert f"report     {folder / 'report.html'}" in ended.output
+    assert "No regression found" in (folder / "report.html").read_text()
+    kept = [read_stored(folder / "trials" / f"{name}.json") for name in ("01-base", "02-head")]
+    assert [(one.kind, one.name) for one in kept] == [("run", "01-base"), ("run", "02-head")]
 
 
 def test_gate_when_head_is_slower_exits_1_naming_the_metric(suite: Path, tmp_path: Path) -> None:
@@ -127,6 +140,10 @@ def test_gate_when_base_does_not_take_the_command_says_which_option(suite: Path,
     assert getattr(ended.exception, "exit_code", None) == 2
     assert "base" in str(ended.exception)
     assert "No such option: --no-ceiling" in str(ended.exception)
+    assert (document(suite)["verdict"], document(suite)["exit_code"]) == ("failed", 2)
+    folder = suite.parent / "runs" / "latest"
+    assert "A trial failed" in (folder / "report.html").read_text()
+    assert "adjusted for" not in (folder / "gate.md").read_text()
 
 
 def test_gate_when_a_trial_prints_no_result_fails_naming_it(suite: Path, tmp_path: Path) -> None:
@@ -148,11 +165,27 @@ def test_gate_when_the_corpus_differs_fails_and_says_why(suite: Path, tmp_path: 
     assert document(suite)["verdict"] == "failed"
 
 
+def test_gate_when_memory_did_not_suffice_says_how_many_rows_ran(suite: Path, tmp_path: Path) -> None:
+    ended = gate(suite, *versions(tmp_path, {}, {"fits": 400, "sha256": "bb"}))
+    assert getattr(ended.exception, "exit_code", None) == 5
+    assert str(ended.exception).startswith("trial 2 (head ")
+    assert str(ended.exception).endswith("ran 400 rows, not 1,000")
+    assert "memory" in getattr(ended.exception, "hint", "")
+    assert (suite.parent / "runs" / "latest" / "trials" / "02-head.json").exists()
+
+
+def test_gate_when_a_trial_of_fewer_rows_lost_some_exits_3(suite: Path, tmp_path: Path) -> None:
+    ended = gate(suite, *versions(tmp_path, {}, {"fits": 400, "sha256": "bb", "loses_at": 1}))
+    assert ended.exit_code == 3
+    assert document(suite)["reasons"] == ["trial 2 (head): 3 x lost"]
+
+
 def test_gate_when_base_lacks_the_cpu_metric_judges_the_rate_alone(suite: Path, tmp_path: Path) -> None:
     ended = gate(suite, *versions(tmp_path, {"old": True}, {}))
     assert ended.exit_code == 0
     assert document(suite)["not_compared"][CPU] == "base does not report it"
     assert f"not compared: {CPU}" in ended.output
+    assert "adjusted for 1 metrics" in (suite.parent / "runs" / "latest" / "gate.md").read_text()
 
 
 def test_gate_when_checking_itself_runs_head_on_both_sides(suite: Path, tmp_path: Path) -> None:

@@ -47,14 +47,18 @@ def test_run_gate_when_all_goes_well_runs_the_whole_plan_in_order() -> None:
 
 def test_run_gate_when_progress_is_told_has_all_trials_so_far() -> None:
     seen: list[tuple[int | None, int]] = []
-    run_gate(Made(steady), POLICY, lambda planned, done: seen.append((planned and planned.number, len(done))))
+
+    def progress(planned: Planned | None, done: Sequence[Trial]) -> None:
+        seen.append((planned.number if planned else None, len(done)))
+
+    run_gate(Made(steady), POLICY, progress)
     assert seen == [*((n, n - 1) for n in range(1, 23)), (None, 22)]
 
 
 @pytest.mark.parametrize("number", [1, 8, None])
 def test_run_gate_when_interrupted_while_showing_progress_keeps_the_trials(number: int | None) -> None:
     def interrupted(planned: Planned | None, done: Sequence[Trial]) -> None:
-        if (planned and planned.number) == number:
+        if (planned.number if planned else None) == number:
             raise KeyboardInterrupt
 
     outcome = run_gate(Made(steady), POLICY, interrupted)
