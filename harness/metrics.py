@@ -48,10 +48,17 @@ def metrics_of(result: Mapping[str, Any]) -> dict[str, Metric]:
     }
 
 
+def run_metrics() -> frozenset[str]:
+    """Return the names of all figures that a result of kind run can have."""
+    everything = {"stages": {stage.name: {"rows_ok": 1} for stage in STAGES}, "audit": {"dead_letters": {}}}
+    return frozenset(name for name, *_ in _pipeline(everything))
+
+
 def _pipeline(result: Mapping[str, Any]) -> Iterator[tuple[str, str, Direction, Any]]:
     higher, lower = Direction.HIGHER, Direction.LOWER
     yield "pipeline_rows_per_second", "rows/s", higher, result.get("pipeline_rows_per_second")
-    if result.get("kind", "run") != "load":
+    load = result.get("kind", "run") == "load"
+    if not load:
         yield "clean_seconds", "s", lower, result.get("clean_seconds")
         yield "upload_seconds", "s", lower, result.get("upload_seconds")
     for stage in (s.name for s in STAGES):
@@ -64,7 +71,7 @@ def _pipeline(result: Mapping[str, Any]) -> Iterator[tuple[str, str, Direction, 
         yield f"{stage}_ms_per_1000_rows", "ms", lower, _per_thousand(totals.get("handler_ms"), rows)
         yield f"{stage}_own_ms_per_1000_rows", "ms", lower, _own(totals, rows)
     latencies = result.get("latencies", {})
-    for name in ("upload", "end_to_end"):
+    for name in ("upload", "end_to_end") if load else ():
         percentiles = latencies.get(name, {}).get("percentiles", {})
         for percentile in ("50", "95", "99"):
             yield f"{name}_p{percentile}_ms", "ms", lower, percentiles.get(percentile)

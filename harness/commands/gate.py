@@ -21,8 +21,8 @@ def gate(
     base: Annotated[
         str | None,
         typer.Option(
-            help="Git ref, wheel or folder to compare with "
-            "(default: HEAD where files were changed, otherwise HEAD's parent)."
+            help="Git ref, wheel or folder to compare with (default: head's parent; of a folder with changed files, "
+            "its commit)."
         ),
     ] = None,
     head: Annotated[str, typer.Option(help="Git ref, wheel or folder that is judged.")] = ".",

@@ -60,14 +60,15 @@ def policy_of(suite: Suite, request: GateRequest) -> Policy:
 def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: bool = False) -> Finished:
     """Run a gate and write `gate.json`, `gate.md`, `report.html` and every trial's result.
 
-    A gate that fails or is interrupted writes them too. Raises UsageError for versions that cannot be used, before anything runs.
+    A gate that fails or is interrupted writes them too. Raises UsageError for versions that cannot be used, before
+    anything runs.
     """
     suite = load_suite(request.suite)
     policy = policy_of(suite, request)
     corpus = suite.corpus if request.rows is None else replace(suite.corpus, rows=request.rows)
     workload = Workload(corpus, suite.parameters, request.engine, timeout=suite.gate.timeout)
     repository = Path(request.head) if Path(request.head).is_dir() else Path()
-    base = request.head if request.self_check else request.base or default_base(repository)
+    base = request.head if request.self_check else request.base or default_base(request.head, repository)
 
     def say(text: str) -> None:
         if not quiet:

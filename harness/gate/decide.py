@@ -47,7 +47,8 @@ def decide(trials: Sequence[Trial], policy: Policy) -> Decision:
     """Return the verdict on complete trials: conservation first, which no figure can outweigh.
 
     A deciding metric whose median reaches the threshold without a small enough p-value makes the gate inconclusive: it
-    looks like a regression that these trials cannot tell from noise.
+    looks like a regression that these trials cannot tell from noise. So does one that cannot be compared, unless base
+    never reports it: a base may be older than the metric, but what head lost cannot be called unchanged.
     """
     lost = [t for t in trials if not t.conserved]
     if lost:
@@ -69,7 +70,8 @@ def decide(trials: Sequence[Trial], policy: Policy) -> Decision:
         _judge(name, pairs, differences[name], ruling, policy)
         for name in (*deciding, *(n for n in differences if n not in deciding))
     )
-    verdict, reasons = _verdict(metrics, deciding)
+    unjudged = {n: not_compared[n] for n in policy.deciding if not_compared.get(n, _BASE_LACKS_IT) != _BASE_LACKS_IT}
+    verdict, reasons = _verdict(metrics, unjudged)
     return Decision(verdict, reasons, metrics, not_compared)
 
 
@@ -107,12 +109,19 @@ def differences_of(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> list[floa
     for side, index in ((Side.BASE, 0), (Side.HEAD, 1)):
         missing = sum(name not in pair[index].metrics for pair in pairs)
         if missing:
-            return f"{side} does not report it" if missing == len(pairs) else f"{side} lacks it in {missing} trials"
+            return _lacks(side) if missing == len(pairs) else f"{side} lacks it in {missing} trials"
     base = [b.metrics[name].value for b, _ in pairs]
     head = [h.metrics[name].value for _, h in pairs]
     if min(*base, *head) <= 0:
         return "it is 0 in some trials"
     return log_ratios(base, head, higher_is_better=_sample(name, pairs).direction is Direction.HIGHER)
+
+
+def _lacks(side: Side) -> str:
+    return f"{side} does not report it"
+
+
+_BASE_LACKS_IT = _lacks(Side.BASE)
 
 
 def _sample(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> Metric:
@@ -147,14 +156,15 @@ def _judge(
     )
 
 
-def _verdict(metrics: Sequence[MetricVerdict], deciding: Sequence[str]) -> tuple[Verdict, tuple[str, ...]]:
+def _verdict(metrics: Sequence[MetricVerdict], unjudged: Mapping[str, str]) -> tuple[Verdict, tuple[str, ...]]:
     regressed = [m for m in metrics if m.regressed]
-    suspicious = [m for m in metrics if m.suspicious]
+    doubts = [f"{_sentence(m)}: too noisy to tell" for m in metrics if m.suspicious]
+    doubts += [f"{name} decides and could not be compared: {why}" for name, why in unjudged.items()]
     if regressed:
         return Verdict.REGRESSED, tuple(_sentence(m) for m in regressed)
-    if suspicious:
-        return Verdict.INCONCLUSIVE, tuple(f"{_sentence(m)}: too noisy to tell" for m in suspicious)
-    if not deciding:
+    if doubts:
+        return Verdict.INCONCLUSIVE, tuple(doubts)
+    if not any(m.deciding for m in metrics):
         return Verdict.INCONCLUSIVE, ("no deciding metric could be compared",)
     return Verdict.PASS, ()
 

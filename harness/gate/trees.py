@@ -30,24 +30,31 @@ class Tree:
     lock: Mapping[str, str] | None = None
 
 
-def default_base(repository: Path) -> str:
-    """Return what a working tree is compared with: its commit where tracked files were changed, otherwise the parent.
+def default_base(head: str, repository: Path) -> str:
+    """Return what the version `head` names is compared with.
 
-    Raises UsageError where there is no such commit.
+    For a folder that is its commit where tracked files were changed, otherwise the parent; for a git ref of
+    `repository` the parent. Raises UsageError where there is none, as for a wheel.
     """
-    head = resolve(repository, "HEAD")
-    if head is None:
+    folder = Path(head).is_dir()
+    if not folder and head.endswith(".whl"):
+        raise UsageError(f"{head} knows no parent to compare with", hint="--base names a folder, a wheel or a git ref")
+    ref = "HEAD" if folder else head
+    commit = resolve(repository, ref)
+    if commit is None and folder:
         raise UsageError(
             f"{repository} is no git repository with a commit", hint="--base names a folder, a wheel or a git ref"
         )
-    if is_dirty(repository):
-        return "HEAD"
-    if resolve(repository, "HEAD~1") is None:
+    if commit is None:
+        raise _unknown(head)
+    if folder and is_dirty(repository):
+        return ref
+    if resolve(repository, f"{ref}~1") is None:
         raise UsageError(
-            f"commit {head[:12]} has no parent to compare with",
+            f"commit {commit[:12]} has no parent to compare with",
             hint="--base names another version; a shallow clone lacks the parent: git fetch --deepen 1",
         )
-    return "HEAD~1"
+    return f"{ref}~1"
 
 
 def materialise(spec: str, target: Path, repository: Path) -> Tree:
@@ -92,13 +99,17 @@ def is_dirty(repository: Path) -> bool:
     return done.returncode == 0 and bool(done.stdout.strip())
 
 
+def _unknown(ref: str) -> UsageError:
+    return UsageError(
+        f"{ref!r} is no folder, wheel or git ref",
+        hint="a shallow clone has few refs: git fetch --unshallow, or fetch-depth: 0 in actions/checkout",
+    )
+
+
 def _from_git(ref: str, target: Path, repository: Path) -> Tree:
     commit = resolve(repository, ref)
     if commit is None:
-        raise UsageError(
-            f"{ref!r} is no folder, wheel or git ref",
-            hint="a shallow clone has few refs: git fetch --unshallow, or fetch-depth: 0 in actions/checkout",
-        )
+        raise _unknown(ref)
     package = target.with_suffix(".zip")
     done = _git(repository, "archive", "--format=zip", f"--output={package.resolve()}", commit)
     if done.returncode != 0:

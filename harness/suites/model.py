@@ -13,6 +13,7 @@ from harness.corpus import CorpusSpec
 from harness.errors import UsageError
 from harness.gate.model import Policy
 from harness.load.schedule import LoadSpec
+from harness.metrics import run_metrics
 
 FOLDER = Path(__file__).parent
 
@@ -210,9 +211,9 @@ def _gate(section: _Section) -> GateSetting:
         warmup=section.take("warmup", _whole(0), default.warmup),
         threshold=section.take("threshold", _number(1), default.threshold, convert=float),
         alpha=section.take("alpha", _share, default.alpha, convert=float),
-        deciding=section.take("metrics", _texts, default.deciding, convert=tuple),
+        deciding=section.take("metrics", _metrics, default.deciding, convert=tuple),
     )
-    setting = GateSetting(policy, section.take("timeout", _number(0), GateSetting.timeout, convert=float))
+    setting = GateSetting(policy, section.take("timeout", _above(0), GateSetting.timeout, convert=float))
     section.finish()
     return setting
 
@@ -221,9 +222,13 @@ def _text(value: Any) -> str:
     return "" if isinstance(value, str) and value.strip() else "a text"
 
 
-def _texts(value: Any) -> str:
+def _metrics(value: Any) -> str:
     good = isinstance(value, list) and value and all(not _text(item) for item in value)
-    return "" if good and len(set(value)) == len(value) else "a list of different texts"
+    if not good or len(set(value)) != len(value):
+        return "a list of different names of metrics"
+    known = run_metrics()
+    unknown = [name for name in value if name not in known]
+    return f"one of {', '.join(sorted(known))} instead of {', '.join(unknown)}" if unknown else ""
 
 
 def _scalar(value: Any) -> str:
@@ -246,6 +251,14 @@ def _number(least: float) -> Check:
     def check(value: Any) -> str:
         good = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= least
         return "" if good else f"a number of {least:g} or more"
+
+    return check
+
+
+def _above(least: float) -> Check:
+    def check(value: Any) -> str:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and value > least
+        return "" if good else f"a number above {least:g}"
 
     return check
 

@@ -188,6 +188,12 @@ def test_gate_when_base_lacks_the_cpu_metric_judges_the_rate_alone(suite: Path, 
     assert "adjusted for 1 metrics" in (suite.parent / "runs" / "latest" / "gate.md").read_text()
 
 
+def test_gate_when_head_lacks_the_cpu_metric_exits_4_naming_it(suite: Path, tmp_path: Path) -> None:
+    ended = gate(suite, *versions(tmp_path, {}, {"old": True}))
+    assert ended.exit_code == 4
+    assert document(suite)["reasons"] == [f"{CPU} decides and could not be compared: head does not report it"]
+
+
 def test_gate_when_checking_itself_runs_head_on_both_sides(suite: Path, tmp_path: Path) -> None:
     head = stand_in(tmp_path / "new", slowdown=3.0)
     ended = gate(suite, "--self-check", "--head", str(head))
@@ -227,6 +233,21 @@ def test_gate_when_the_first_commit_has_no_parent_exits_2_before_running_anythin
     ended = gate(suite)
     assert getattr(ended.exception, "exit_code", None) == 2
     assert not (suite.parent / "runs").exists()
+
+
+def test_gate_when_head_is_a_ref_takes_that_refs_parent(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = stand_in(tmp_path / "repository")
+    git(repository, "init", "-q")
+    commit_all(repository, "first")
+    git(repository, "tag", "v1")
+    (repository / "handlers" / "new.py").write_text("")
+    commit_all(repository, "second")
+    monkeypatch.chdir(repository)
+    ended = gate(suite, "--head", "v1")
+    assert getattr(ended.exception, "exit_code", None) == 2
+    assert "has no parent to compare with" in str(ended.exception)
 
 
 def test_gate_when_locks_differ_says_that_packages_are_not_measured(suite: Path, tmp_path: Path) -> None:

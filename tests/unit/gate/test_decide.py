@@ -173,15 +173,40 @@ def test_decide_when_base_is_older_than_a_metric_says_so_and_judges_the_others()
     assert [m.name for m in decision.metrics] == [RATE]
 
 
-def test_decide_when_one_trial_lacks_a_metric_drops_no_pair_but_the_metric() -> None:
-    decision = decide(trials(cpu=lambda n, side: None if n == 4 else 50.0), POLICY)
-    assert decision.not_compared == {CPU: "head lacks it in 1 trials"}
+def without(*numbers: int) -> Callable[[int, Side], float | None]:
+    return lambda number, side: None if number in numbers else 50.0
+
+
+@pytest.mark.parametrize(
+    ("cpu", "why"),
+    [
+        (lambda n, side: None if side is Side.HEAD else 50.0, "head does not report it"),
+        (without(4), "head lacks it in 1 trials"),
+        (without(3, 5), "base lacks it in 2 trials"),
+        (lambda n, side: 0.0 if n == 3 else 50.0, "it is 0 in some trials"),
+    ],
+)
+def test_decide_when_a_deciding_metric_cannot_be_compared_is_inconclusive_and_drops_no_pair(
+    cpu: Callable[[int, Side], float | None], why: str
+) -> None:
+    decision = decide(trials(cpu=cpu), POLICY)
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert decision.reasons == (f"{CPU} decides and could not be compared: {why}",)
+    assert decision.not_compared == {CPU: why}
     assert decision.metrics[0].comparison.pairs == 12
 
 
-def test_decide_when_a_value_is_0_says_that_it_has_no_ratio() -> None:
-    decision = decide(trials(cpu=lambda n, side: 0.0 if n == 3 else 50.0), POLICY)
-    assert decision.not_compared == {CPU: "it is 0 in some trials"}
+def test_decide_when_another_metric_cannot_be_compared_passes() -> None:
+    decision = decide(trials(cpu=without(4)), Policy(pairs=12, deciding=(RATE,)))
+    assert decision.verdict is Verdict.PASS
+    assert decision.not_compared == {CPU: "head lacks it in 1 trials"}
+
+
+def test_decide_when_one_metric_regressed_and_another_cannot_be_compared_regresses() -> None:
+    found = trials(rate=lambda n, side: 1000 * jitter(n) * (0.8 if side is Side.HEAD else 1), cpu=without(4))
+    decision = decide(found, POLICY)
+    assert decision.verdict is Verdict.REGRESSED
+    assert decision.not_compared == {CPU: "head lacks it in 1 trials"}
 
 
 def test_decide_when_no_deciding_metric_is_there_is_inconclusive() -> None:

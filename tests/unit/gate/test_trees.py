@@ -29,31 +29,59 @@ def second_commit(repository: Path) -> None:
 
 def test_default_base_when_the_tree_is_clean_is_the_parent(repository: Path) -> None:
     second_commit(repository)
-    assert default_base(repository) == "HEAD~1"
+    assert default_base(str(repository), repository) == "HEAD~1"
 
 
 @pytest.mark.parametrize("changed", ["handlers/__init__.py", "harness/untracked.py", "requirements.lock"])
 def test_default_base_when_files_were_changed_is_the_commit(repository: Path, changed: str) -> None:
     second_commit(repository)
     (repository / changed).write_text("# changed\n")
-    assert default_base(repository) == "HEAD"
+    assert default_base(str(repository), repository) == "HEAD"
 
 
 def test_default_base_when_only_other_files_were_changed_is_the_parent(repository: Path) -> None:
     second_commit(repository)
     (repository / "notes.txt").write_text("x")
-    assert default_base(repository) == "HEAD~1"
+    assert default_base(str(repository), repository) == "HEAD~1"
 
 
 def test_default_base_when_the_commit_has_no_parent_refuses_and_says_what_to_do(repository: Path) -> None:
     with pytest.raises(UsageError, match="has no parent to compare with") as refused:
-        default_base(repository)
+        default_base(str(repository), repository)
     assert "--base" in refused.value.hint
 
 
 def test_default_base_when_there_is_no_repository_refuses(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no git repository"):
-        default_base(tmp_path)
+        default_base(str(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("head", ["v1.1", "HEAD"])
+def test_default_base_when_head_is_a_ref_is_that_refs_parent_whatever_the_checkout(repository: Path, head: str) -> None:
+    second_commit(repository)
+    git(repository, "tag", "v1.1")
+    (repository / "handlers" / "third.py").write_text("")
+    commit_all(repository, "third")
+    (repository / "handlers" / "third.py").write_text("# changed\n")
+    assert default_base(head, repository) == f"{head}~1"
+
+
+def test_default_base_when_the_refs_commit_has_no_parent_refuses(repository: Path) -> None:
+    git(repository, "tag", "v1.0")
+    second_commit(repository)
+    with pytest.raises(UsageError, match="has no parent to compare with"):
+        default_base("v1.0", repository)
+
+
+def test_default_base_when_the_ref_is_unknown_names_it_as_given(repository: Path) -> None:
+    with pytest.raises(UsageError, match="'nowhere' is no folder, wheel or git ref"):
+        default_base("nowhere", repository)
+
+
+def test_default_base_when_head_is_a_wheel_asks_for_base(repository: Path) -> None:
+    with pytest.raises(UsageError, match=r"x\.whl knows no parent") as refused:
+        default_base("x.whl", repository)
+    assert "--base" in refused.value.hint
 
 
 def test_materialise_when_given_a_ref_exports_that_commit(repository: Path, tmp_path: Path) -> None:
