@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.commands.options import Dirty, EngineName, Out, Params, Profile, Seed, out, parse_parameters
-from harness.errors import EnvironmentProblem, ExitCode
+from harness.errors import ExitCode
 
 Shape = Annotated[str, typer.Option(help="How the rate runs over time: steady, ramp, spike, soak.")]
 Arrivals = Annotated[str, typer.Option(help="poisson (random) or constant (evenly spaced).")]
@@ -48,7 +48,7 @@ def load(
     poison: Annotated[float, typer.Option(help="Share of rows that a later stage must give up.")] = 0.0,
     users: Users = 64,
     processes: Annotated[int, typer.Option(help="Upload from this many worker processes of this machine.")] = 0,
-    workers: Annotated[int, typer.Option(help="Wait for this many Locust workers started by hand.")] = 0,
+    workers: Annotated[int, typer.Option(help="Wait for this many Locust workers started by hand; no warm-up.")] = 0,
     master_bind_host: Annotated[str, typer.Option(help="Address on which workers reach the master.")] = "127.0.0.1",
     master_bind_port: Annotated[int, typer.Option(help="Port on which workers reach the master; 0: a free one.")] = 0,
     web: Annotated[bool, typer.Option(help="Serve Locust's web UI, and load when told to there.")] = False,
@@ -64,7 +64,7 @@ def load(
     """Upload files by a schedule, follow each to its last durable row, audit all of them.
 
     An open model: files are sent when the schedule says, however fast the pipeline is, and every latency counts from
-    that moment. Fails when an upload fails, when nothing is uploaded, and when a row is not where it must be.
+    that moment. Fails when an upload fails, when a file is not sent, and when a row is not where it must be.
 
     Examples:
 
@@ -76,8 +76,9 @@ def load(
     from harness.engines.registry import create
     from harness.load.core import Loader, LoadOptions, refuse_if_too_many, rows_of
     from harness.load.locust_process import LocustOptions, free_port
+    from harness.load.result import require_uploaded
     from harness.load.schedule import LoadSpec
-    from harness.load.summary import first_errors, print_summary
+    from harness.load.summary import print_summary
     from harness.results import new_run_folder
 
     chosen = (
@@ -117,12 +118,7 @@ def load(
         print_summary(out, finished)
     if not finished.conserved:
         raise typer.Exit(ExitCode.NOT_CONSERVED)
-    if finished.result["load"]["uploads_failed"]:
-        text, count = first_errors(finished)[0]
-        raise EnvironmentProblem(
-            f"{finished.result['load']['uploads_failed']:,} uploads failed, {count:,} of them with: {text}",
-            hint=f"{folder}/samples.jsonl has all of them",
-        )
+    require_uploaded(finished.found, folder)
 
 
 def saturation(

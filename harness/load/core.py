@@ -55,7 +55,12 @@ class LoadRun:
     @property
     def conserved(self) -> bool:
         """Whether every row of the load and of its warm-up is where it must be."""
-        return all(f.audit.conserved and f.audit.as_expected for f in (self.found, self.warmed) if f is not None)
+        return all_conserved(self.found, self.warmed)
+
+
+def all_conserved(*found: Found | None) -> bool:
+    """Return whether every row of several sessions is where it must be; those that there were not count as good."""
+    return all(f.audit.conserved and f.audit.as_expected for f in found if f is not None)
 
 
 def refuse_if_too_many(rows: int) -> None:
@@ -100,6 +105,11 @@ class Loader:
                     f"web UI     http://{options.locust.web_host}:{options.locust.web_port}, charts at /pipeline; "
                     "Ctrl-C here ends the loads and audits them"
                 )
+            if options.locust.workers:
+                self.say(
+                    f"workers    {options.locust.workers} to be started by hand, with --master-host "
+                    f"{options.locust.master_host} --master-port {options.locust.master_port}"
+                )
             with self.session(engine, deployment, options, folder) as session:
                 with session.display:
                     session.drive(spec, options.locust)
@@ -107,7 +117,7 @@ class Loader:
                 found = session.finish(self.bar)
                 driven = [load.start.spec for load in session.loads]
             result = load_result(engine, driven, options.locust, found, options.parameters)
-            result["load"]["warmup_seconds"] = options.warmup
+            result["load"]["warmup_seconds"] = options.warmup if warmed is not None else 0
         if warmed is not None:
             result["warmup_audit"] = warmed.audit.to_json()
         write_samples(folder, found.outcomes)
@@ -116,8 +126,9 @@ class Loader:
         return LoadRun(folder, options, found, warmed, result)
 
     def warm_up(self, engine: Engine, deployment: Deployment, options: LoadOptions, folder: Path) -> Found | None:
-        """Load for `options.warmup` seconds, wait, and audit; None where that is 0, or in the web UI."""
-        if not options.warmup or options.locust.web:
+        """Load for `options.warmup` seconds, wait, and audit; None where that is 0, in the web UI, or with workers that
+        were started by hand: they would end with the warm-up's master."""
+        if not options.warmup or options.locust.web or options.locust.workers:
             return None
         spec = replace(
             options.spec,

@@ -25,9 +25,14 @@ from harness.lambda_service.bootstrap import PARENT_VARIABLE
 from harness.load.schedule import LoadSpec
 
 LOCUSTFILE = Path(__file__).resolve().parents[2] / "loadtests" / "locustfile.py"
+LOG_FILE = "locust.log"
 STOP_SECONDS = 15.0
 UPLOAD_SECONDS = 60
 """How long Locust lets uploads finish that are on their way when a load ends."""
+
+
+WORKERS_SECONDS = 600
+"""How long Locust waits for workers that are to be started by hand."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class LocustOptions:
             given += ["--processes", str(self.processes)]
         if self.workers:
             given += ["--master", "--expect-workers", str(self.workers)]
+            given += ["--expect-workers-max-wait", str(WORKERS_SECONDS)]
         if self.processes or self.workers:
             port = str(self.master_port)
             given += ["--master-bind-host", self.master_host, "--master-bind-port", port]
@@ -88,7 +94,7 @@ def load_arguments(spec: LoadSpec) -> list[str]:
 class LocustProcess:
     """A running Locust with our locustfile. Also a context manager, which stops it.
 
-    What it says goes to `folder/locust.log`, its events to `folder/events.jsonl`.
+    What it says goes to LOG_FILE in `folder`, its events to `folder/events.jsonl`.
     """
 
     def __init__(
@@ -96,7 +102,7 @@ class LocustProcess:
     ) -> None:
         if not LOCUSTFILE.exists():
             raise EnvironmentProblem(f"{LOCUSTFILE} is missing", hint="load tests run from a checkout of the project")
-        self.log = folder / "locust.log"
+        self.log = folder / LOG_FILE
         command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *options.arguments(), *load_arguments(spec)]
         command += ["--bucket", deployment.output("UploadBucket"), "--folder", str(folder.resolve())]
         with self.log.open("ab") as log:

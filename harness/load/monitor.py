@@ -122,7 +122,7 @@ class Monitor:
             elif isinstance(event, Sample):
                 self.loads[-1].add(event)
             else:
-                self.loads[-1].stop(event.unsent)
+                self.loads[-1].stop()
 
     def _clean_done(self, snapshot: Snapshot) -> bool:
         letters = next(s.dlq for s in snapshot.stages if s.name == "clean")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.engines.base import Engine
+from harness.errors import EnvironmentProblem
 from harness.fingerprint import fingerprint
-from harness.load.locust_process import LocustOptions
+from harness.load.locust_process import LOG_FILE, LocustOptions
 from harness.load.schedule import LoadSpec
 from harness.load.session import FileOutcome, Found
 from harness.run.usage import HARNESS
@@ -74,6 +76,8 @@ def load_result(
             "processes": options.processes or options.workers or 1,
             "uploads_failed": sum(1 for one in outcomes if one.sample.error),
             "uploads_ambiguous": found.ambiguous,
+            "uploads_unreported": found.unreported,
+            "files_unsent": found.unsent,
             "rows_redelivered": found.redelivered,
             "files_without_completion": sum(1 for one in outcomes if not one.sample.error and one.completed is None),
             "settle_seconds": round(found.settle_seconds, 3),
@@ -99,6 +103,29 @@ def load_result(
         "cpu_seconds": {group: round(seconds, 3) for group, seconds in found.cpu_seconds.items()},
         "log_bytes": found.log_bytes,
     }
+
+
+def require_uploaded(found: Found, folder: Path) -> None:
+    """Raise EnvironmentProblem unless every file of the schedule was sent and every upload is known to have succeeded:
+    what was measured is otherwise another load than the one that was asked for."""
+    failed = sum(1 for one in found.outcomes if one.sample.error)
+    problems = []
+    if failed:
+        text, count = first_errors(found.outcomes, 1)[0]
+        problems.append(f"{failed:,} uploads failed, {count:,} of them with: {text}")
+    if found.unsent:
+        problems.append(f"{found.unsent:,} files of the schedule were not sent")
+    if found.unreported:
+        problems.append(f"{found.unreported:,} files were sent, but Locust ended before it said so")
+    if problems:
+        # What failed is in the samples; why Locust did not send or say is in its own words.
+        name = SAMPLES_FILE if len(problems) == 1 and failed else LOG_FILE
+        raise EnvironmentProblem("; ".join(problems), hint=f"{folder}/{name} has more")
+
+
+def first_errors(outcomes: Sequence[FileOutcome], limit: int = 5) -> list[tuple[str, int]]:
+    """Return the most frequent upload errors, with their counts."""
+    return Counter(one.sample.error for one in outcomes if one.sample.error).most_common(limit)
 
 
 def write_samples(folder: Path, outcomes: Sequence[FileOutcome]) -> None:

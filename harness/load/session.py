@@ -45,9 +45,11 @@ class FileOutcome:
 class Found:
     """What a session found once everything had come to rest. `began` is the Unix time that the time series counts from.
 
-    `ambiguous` counts uploads that the client took for failed and that are in the bucket all the same: their rows are
-    audited with the others. `redelivered` counts rows that were updated more than once. CPU is in seconds, of the
-    harness (of which `tracker` for reading telemetry) and of Locust, over `seconds` of looking.
+    `ambiguous` counts uploads that the client took for failed, or did not live to report, and that are in the bucket
+    all the same: their rows are audited with the others. `unsent` files of the schedule were never sent, `unreported`
+    ones are in the bucket though Locust ended before it said so; neither counts loads that were ended on purpose.
+    `redelivered` counts rows that were updated more than once. CPU is in seconds, of the harness (of which `tracker`
+    for reading telemetry) and of Locust, over `seconds` of looking.
     """
 
     began: float
@@ -56,6 +58,8 @@ class Found:
     totals: Mapping[str, StageTotals]
     rows: int
     ambiguous: int
+    unsent: int
+    unreported: int
     redelivered: int
     log_bytes: int
     seconds: float
@@ -118,11 +122,13 @@ class LoadSession:
     def drive(self, spec: LoadSpec, options: LocustOptions, on_look: Callable[[Look], bool] | None = None) -> None:
         """Run Locust until its uploads have ended.
 
-        `on_look` may end it early by returning True. With the web UI it goes on until Ctrl-C or until Locust ends.
+        `on_look` may end it early by returning True. With the web UI it goes on until Ctrl-C or until Locust ends. In
+        both cases files that were not sent were not meant to be.
         Raises EnvironmentProblem where not a single file of the load was uploaded.
         """
         self.pool(spec)
         before = len(self.loads)
+        curtailed = options.web
         with LocustProcess(self._engine, self._deployment, spec, options, self.folder) as locust:
             self.monitor.usage.follow(LOCUST, locust.pid)
             try:
@@ -133,6 +139,7 @@ class LoadSession:
                     if not options.web and len(self.loads) > before and self.loads[-1].stopped:
                         break
                     if on_look is not None and on_look(look):
+                        curtailed = True
                         break
                     self._wait()
             except KeyboardInterrupt:
@@ -141,8 +148,9 @@ class LoadSession:
         self._look()
         for load in self.loads:
             if not load.stopped:
-                load.stop(len(load.arrivals) - len(load.samples))
+                load.stop()
         for load in self.loads[before:]:
+            load.curtailed = curtailed
             self._adopt(load)
         self._uploads_ended = time.monotonic()
         if not any(load.sources for load in self.loads[before:]):
@@ -213,6 +221,8 @@ class LoadSession:
             totals=final.totals,
             rows=rows,
             ambiguous=sum(len(load.adopted) for load in self.loads),
+            unsent=sum(load.unsent for load in self.loads),
+            unreported=sum(load.unreported for load in self.loads),
             redelivered=redelivered,
             log_bytes=final.log_bytes,
             seconds=settled - self._began,

@@ -45,14 +45,14 @@ class Completion:
 
 class LoadState:
     """Follows one load from its start. `expectations` are those of the pool's files, `receives` the queues'
-    maxReceiveCount."""
+    maxReceiveCount. `curtailed` is set on a load that was ended on purpose before its schedule was over."""
 
     def __init__(self, start: LoadStart, expectations: Sequence[Expectation], bucket: str, receives: int) -> None:
         self.start = start
         self.arrivals: list[Arrival] = schedule(start.spec)
         self.samples: list[Sample] = []
         self.stopped = False
-        self.unsent = 0
+        self.curtailed = False
         self.expectations = expectations
         self.sources: dict[str, Sample] = {}
         self.adopted: dict[str, Sample] = {}
@@ -92,11 +92,27 @@ class LoadState:
             self.sources[source_id] = sample
             self._open[source_id] = 0
 
-    def stop(self, unsent: int) -> None:
+    @property
+    def unsent(self) -> int:
+        """Files of the schedule that were neither reported nor, once `adopt` has had its say, found in the bucket; 0
+        for a curtailed load, which was not meant to send them."""
+        return 0 if self.curtailed else len(self.arrivals) - len(self._reported() | self._adopted())
+
+    @property
+    def unreported(self) -> int:
+        """Files that are in the bucket though nobody said whether their upload succeeded; 0 for a curtailed load."""
+        return 0 if self.curtailed else len(self._adopted() - self._reported())
+
+    def _reported(self) -> set[int]:
+        return {s.number for s in self.samples}
+
+    def _adopted(self) -> set[int]:
+        return {s.number for s in self.adopted.values()}
+
+    def stop(self) -> None:
         """Note that no more uploads come. Files that were not sent are no longer waited for."""
         self.stopped = True
-        self.unsent = unsent
-        known = {s.number for s in self.samples}
+        known = self._reported()
         for number in [n for n in self._waiting if n not in known]:
             del self._waiting[number]
             self._failed_rows += self.expectations[self.arrivals[number].file].rows

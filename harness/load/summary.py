@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.load.core import LoadRun
+from harness.load.result import first_errors
 
 PERCENTILES = ("50", "90", "95", "99", "99.9")
 _NAMES = {"upload": "upload", "end_to_end": "end to end"}
@@ -43,11 +44,16 @@ def print_summary(console: Console, run: LoadRun) -> None:
     )
     if load["uploads_failed"] or load["uploads_ambiguous"]:
         say(
-            f"uploads    [bold red]{load['uploads_failed']:,} failed[/], of which {load['uploads_ambiguous']:,} are in "
-            "the bucket all the same"
+            f"uploads    [bold red]{load['uploads_failed']:,} failed[/]; {load['uploads_ambiguous']:,} are in the "
+            "bucket though the client did not learn of it"
         )
-        for text, count in first_errors(run):
+        for text, count in first_errors(run.found.outcomes):
             say(f"           {count:,} × {text}", markup=False)
+    if load["files_unsent"] or load["uploads_unreported"]:
+        say(
+            f"           [bold red]{load['files_unsent']:,} files not sent, {load['uploads_unreported']:,} sent but "
+            "not reported[/]"
+        )
     if load["files_without_completion"]:
         say(f"           [yellow]{load['files_without_completion']:,} files without a completion time[/]")
     print_audit(console, run.found.audit)
@@ -87,15 +93,6 @@ def latency_table(latencies: Mapping[str, Any]) -> Table:
         cells = [_ms(found["percentiles"].get(p)) for p in PERCENTILES]
         table.add_row(name, f"{found['count']:,}", *cells, _ms(found["max"]))
     return table
-
-
-def first_errors(run: LoadRun, limit: int = 5) -> list[tuple[str, int]]:
-    """Return the most frequent upload errors, with their counts."""
-    counts: dict[str, int] = {}
-    for one in run.found.outcomes:
-        if one.sample.error:
-            counts[one.sample.error] = counts.get(one.sample.error, 0) + 1
-    return sorted(counts.items(), key=lambda pair: -pair[1])[:limit]
 
 
 def _ms(value: float | None) -> str:

@@ -99,6 +99,7 @@ def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]
 def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
     from harness.load.core import Loader, LoadOptions, refuse_if_too_many, rows_of
     from harness.load.locust_process import LocustOptions, free_port
+    from harness.load.result import require_uploaded
 
     setting = suite.load
     if options.engine == "embedded":
@@ -108,13 +109,11 @@ def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any
     asked = LoadOptions(setting.spec, setting.warmup, locust, dict(suite.parameters))
     with create(options.engine, profile=options.profile) as engine:
         finished = Loader(options.console, quiet=options.quiet).run(engine, asked, folder)
-    failed = finished.result["load"]["uploads_failed"]
-    if failed:
-        raise EnvironmentProblem(f"{failed:,} uploads failed", hint=f"{folder}/samples.jsonl has all of them")
-    if finished.conserved:
-        return finished.result
-    # The warm-up's files are audited apart; its loss is the repetition's.
-    return {**finished.result, "audit": {**finished.result["audit"], "conserved": False}}
+    if not finished.conserved:
+        # The warm-up's files are audited apart; its loss is the repetition's.
+        return {**finished.result, "audit": {**finished.result["audit"], "conserved": False}}
+    require_uploaded(finished.found, folder)
+    return finished.result
 
 
 def _insert(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:

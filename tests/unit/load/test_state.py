@@ -95,8 +95,8 @@ def test_figures_when_an_upload_failed_do_not_wait_for_its_rows() -> None:
 def test_stop_when_files_were_not_sent_no_longer_waits_for_them() -> None:
     load = make()
     load.add(sample(load, 0))
-    load.stop(9)
-    assert (load.stopped, load.unsent) == (True, 9)
+    load.stop()
+    assert (load.stopped, load.unsent, load.unreported) == (True, 9, 0)
     found = load.figures(ORIGIN + 100)
     assert (found.unfinished_rows, found.oldest_seconds) == (100, 99.5)
     load.observe(updated(load, 0, 100, ORIGIN + 2))
@@ -112,7 +112,7 @@ def test_figures_when_added_sum_counts_and_keep_the_older_age() -> None:
 def test_adopt_when_a_failed_upload_is_in_the_bucket_waits_for_its_rows_but_counts_no_upload() -> None:
     load = make()
     load.add(sample(load, 0, "ReadTimeout"))
-    load.stop(9)
+    load.stop()
     key = "p/000000.csv"
     load.adopt(key, "v1", 9)
     assert not load.all_finished
@@ -121,3 +121,29 @@ def test_adopt_when_a_failed_upload_is_in_the_bucket_waits_for_its_rows_but_coun
     assert load.all_finished
     assert load.figures(ORIGIN + 40).unfinished_rows == 0
     assert load.figures(ORIGIN + 40).finished_files == 0
+
+
+def test_unsent_when_every_file_was_sent_or_failed_is_none() -> None:
+    load = make()
+    for number in range(10):
+        load.add(sample(load, number, "ReadTimeout" if number == 3 else ""))
+    assert (load.unsent, load.unreported) == (0, 0)
+
+
+def test_unsent_when_files_nobody_reported_are_in_the_bucket_counts_only_those_that_are_not() -> None:
+    load = make()
+    load.add(sample(load, 0))
+    load.add(sample(load, 1, "ReadTimeout"))
+    load.stop()
+    for number in (1, 2):
+        load.adopt(f"p/{number:06d}.csv", "v1", 9)
+    assert (load.unsent, load.unreported) == (7, 1)
+
+
+def test_unsent_when_the_load_was_ended_on_purpose_is_none() -> None:
+    load = make()
+    load.add(sample(load, 0))
+    load.stop()
+    load.adopt("p/000001.csv", "v1", 9)
+    load.curtailed = True
+    assert (load.unsent, load.unreported) == (0, 0)
