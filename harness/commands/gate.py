@@ -41,7 +41,8 @@ def gate(
     """Decide whether head is slower than base, or loses rows: paired trials that take turns, and an exact test.
 
     Exit codes: 0 no regression found, 1 regressed, 2 versions or rules that cannot be used, 3 rows not conserved in a
-    trial, 4 too noisy to tell or a metric that decides is missing, 5 a trial could not be carried out. docs/benchmarking.md has the rules and how often the gate is wrong.
+    trial, 4 too noisy to tell or a metric that decides is missing, 5 a trial could not be carried out.
+    docs/benchmarking.md has the rules and how often the gate is wrong.
 
     Examples:
 
