@@ -225,7 +225,7 @@ def _text(value: Any) -> str:
 def _metrics(value: Any) -> str:
     good = isinstance(value, list) and value and all(not _text(item) for item in value)
     if not good or len(set(value)) != len(value):
-        return "a list of different names of metrics"
+        return "a list of different texts"
     known = run_metrics()
     unknown = [name for name in value if name not in known]
     return f"one of {', '.join(sorted(known))} instead of {', '.join(unknown)}" if unknown else ""
