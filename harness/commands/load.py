@@ -143,10 +143,13 @@ def saturation(
     """Find the highest upload rate that the pipeline sustains with a bounded backlog.
 
     Raises the offered rate step by step until the rows that are unfinished keep growing, then halves the interval.
-    Each step is judged by the slope of its backlog; every row of all steps is audited at the end.
+    Each step is judged by the slope of its backlog; every row of all steps is audited at the end. Fails when an upload
+    fails, when a file is not sent, and when a row is not where it must be.
     """
     from harness.engines.registry import create
+    from harness.load.core import all_conserved
     from harness.load.locust_process import LocustOptions, free_port
+    from harness.load.result import require_uploaded
     from harness.load.schedule import LoadSpec
     from harness.load.search import Searcher, SearchOptions, line
     from harness.load.summary import print_audit
@@ -159,7 +162,7 @@ def saturation(
         step_seconds=step_seconds,
         budget=budget,
         in_memory=engine == "embedded",
-        spec=LoadSpec(rate=first, seconds=step_seconds, rows_per_file=rows_per_file, seed=seed, dirty=dirty),
+        spec=LoadSpec(rows_per_file=rows_per_file, seed=seed, dirty=dirty),
         locust=LocustOptions(users=users, processes=processes, master_port=free_port("127.0.0.1") if processes else 0),
         parameters=parse_parameters(param),
         stall_timeout=stall_timeout,
@@ -173,8 +176,12 @@ def saturation(
     else:
         out.print(f"\nsaturation [bold]{line(found)}[/]", highlight=False, soft_wrap=True)
         print_audit(out, found.found.audit)
+        if found.warmed is not None and not all_conserved(found.warmed):
+            out.print("warm-up:")
+            print_audit(out, found.warmed.audit)
         out.print(f"results    {folder}/result.json", highlight=False, soft_wrap=True)
-    if not (found.found.audit.conserved and found.found.audit.as_expected):
+    if not found.conserved:
         raise typer.Exit(ExitCode.NOT_CONSERVED)
+    require_uploaded(found.found, folder)
     if not found.rate:
         raise typer.Exit(ExitCode.INCONCLUSIVE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,8 +12,8 @@ from rich.console import Console
 
 from harness.doctor.memory import rows_that_fit
 from harness.engines.base import Engine
-from harness.errors import EnvironmentProblem
-from harness.load.core import Loader, LoadOptions, rows_of, translated
+from harness.errors import EnvironmentProblem, UsageError
+from harness.load.core import Loader, LoadOptions, all_conserved, rows_of, translated
 from harness.load.locust_process import LocustOptions
 from harness.load.monitor import Look
 from harness.load.result import load_result, write_samples
@@ -23,11 +24,14 @@ from harness.report import write_report
 from harness.results import save_result
 from harness.run.core import STACK, TEMPLATE
 
+WARMUP_SECONDS = 5.0
+"""Load before the first step, for functions to start."""
+
 SETTLE_SECONDS = 5.0
 """The first part of a step, which is not judged: the backlog that any rate needs is being built."""
 
 SHORTEST_SECONDS = 16.0
-"""A step goes on at least this long."""
+"""A step goes on at least this long: shorter ones have too few looks for a verdict."""
 
 OVERHEAD_SECONDS = 12.0
 """What a step takes beyond its load, at a guess: starting Locust, and waiting for the backlog to go."""
@@ -37,7 +41,10 @@ OVERHEAD_SECONDS = 12.0
 class SearchOptions:
     """What to search. A step ends once it is decided, or after `step_seconds` of load; `budget`
     is in seconds and bounds the search, not the audit after it. `in_memory` ends it before a step whose rows would not
-    fit into this machine's memory."""
+    fit into this machine's memory. Of `spec` a step takes what its files are like and the seed.
+
+    Raises UsageError for a search that could not move or be decided.
+    """
 
     start: float
     growth: float = 1.6
@@ -50,6 +57,21 @@ class SearchOptions:
     parameters: dict[str, str] = field(default_factory=dict)
     stall_timeout: float = 120.0
     cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("start", "resolution", "budget"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise UsageError(f"--{name} is {value:g}, a number above 0 is needed")
+        if not (math.isfinite(self.growth) and self.growth > 1):
+            raise UsageError(f"the growth is {self.growth:g}, a number above 1 is needed")
+        if not (math.isfinite(self.step_seconds) and self.step_seconds >= SHORTEST_SECONDS):
+            raise UsageError(
+                f"--step-seconds is {self.step_seconds:g}, too short for a verdict",
+                hint=f"{SHORTEST_SECONDS:g} or more are needed",
+            )
+        # Refused now rather than when the first step begins.
+        _step_spec(self, self.start, 0)
 
 
 @dataclass(frozen=True)
@@ -86,7 +108,8 @@ class Step:
 @dataclass(frozen=True)
 class Saturation:
     """A finished search. `rate` is the highest offered rows/s that was sustained, 0 where none was; `ceiling` the
-    lowest that was not, None where all were. `why_ended` says whether the resolution or the budget ended it."""
+    lowest that was not, None where all were. `why_ended` says what ended it: the resolution, the budget, the memory, or
+    that nothing is sustained. `warmed` is what the warm-up found."""
 
     folder: Path
     steps: list[Step]
@@ -94,7 +117,13 @@ class Saturation:
     ceiling: float | None
     why_ended: str
     found: Found
+    warmed: Found | None
     result: dict[str, Any]
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every row of the steps and of the warm-up is where it must be."""
+        return all_conserved(self.found, self.warmed)
 
 
 class Searcher(Loader):
@@ -104,15 +133,21 @@ class Searcher(Loader):
         super().__init__(console, quiet=quiet)
 
     def search(self, engine: Engine, options: SearchOptions, folder: Path) -> Saturation:
-        """Search, then audit every row of every step; writes the results into `folder`."""
+        """Search, then audit every row of every step; writes the results into `folder`.
+
+        Raises EnvironmentProblem where the rows of the first step would not fit into memory, and what a load raises.
+        """
         search = Search(options.start, options.growth, options.resolution)
         steps: list[Step] = []
-        load = LoadOptions(options.spec, 5.0, options.locust, options.parameters, options.stall_timeout, options.cache)
+        spec = _step_spec(options, options.start, 0)
+        load = LoadOptions(
+            spec, WARMUP_SECONDS, options.locust, options.parameters, options.stall_timeout, options.cache
+        )
         with translated(engine):
             deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
             self.say(f"deployed   stack {STACK} on engine {engine.name}, {len(deployment.outputs)} outputs")
             began = time.monotonic()
-            self.warm_up(engine, deployment, replace(load, spec=_step_spec(options, options.start, 0)), folder)
+            warmed = self.warm_up(engine, deployment, load, folder)
             with self.session(engine, deployment, load, folder, shown=False) as session:
                 why = "resolution"
                 while not search.done:
@@ -121,7 +156,12 @@ class Searcher(Loader):
                         why = "budget"
                         break
                     rate = search.next_rate()
-                    if options.in_memory and rows_of(_step_spec(options, rate, 0)) > rows_that_fit():
+                    if options.in_memory and (rows := rows_of(_step_spec(options, rate, 0))) > rows_that_fit():
+                        if not steps:
+                            raise EnvironmentProblem(
+                                f"the first step has {rows:,} rows; {rows_that_fit():,} fit into memory",
+                                hint="lower --start or --step-seconds",
+                            )
                         why = "memory"
                         break
                     step = self._step(session, options, rate, len(steps) + 1, left)
@@ -131,10 +171,11 @@ class Searcher(Loader):
                         why = "nothing is sustained"
                         break
                 found = session.finish(self.bar)
-            if not steps:
-                raise EnvironmentProblem("the search had no time for a single step", hint="raise --budget")
             ceiling = search.high if search.high < float("inf") else None
-            result = load_result(engine, [options.spec], options.locust, found, options.parameters)
+            result = load_result(engine, [spec], options.locust, found, options.parameters)
+            result["load"]["warmup_seconds"] = WARMUP_SECONDS if warmed is not None else 0
+        if warmed is not None:
+            result["warmup_audit"] = warmed.audit.to_json()
         # Latencies of different rates, overload among them, make no common distribution.
         del result["latencies"], result["load"]["halves_end_to_end_p50_ms"]
         result |= {
@@ -152,7 +193,7 @@ class Searcher(Loader):
         write_samples(folder, found.outcomes)
         save_result(folder, {"run": folder.name, **result})
         write_report(folder)
-        return Saturation(folder, steps, search.low, ceiling, why, found, result)
+        return Saturation(folder, steps, search.low, ceiling, why, found, warmed, result)
 
     def _step(self, session: LoadSession, options: SearchOptions, rate: float, number: int, left: float) -> Step:
         longest = min(options.step_seconds, max(SHORTEST_SECONDS, left - OVERHEAD_SECONDS))
@@ -171,7 +212,10 @@ class Searcher(Loader):
         session.drive(spec, options.locust, look)
         began = time.monotonic()
         session.drain()
-        step = watcher.step(time.monotonic() - began)
+        driven = session.loads[before:]
+        failed = sum(1 for load in driven for sample in load.samples if sample.error)
+        missing = sum(load.unsent + load.unreported for load in driven)
+        step = watcher.step(time.monotonic() - began, failed, missing)
         self.say(
             f"step       {rate:7,.0f} rows/s for {step.seconds:3.0f} s: {step.judgement.verdict.value:13}  "
             f"{step.judgement.reason}; oldest file {step.oldest_first:.1f} s, then {step.oldest_last:.1f} s; "
@@ -201,10 +245,16 @@ class StepWatcher:
         self._agreed = self._agreed + 1 if same else 0
         return elapsed >= SHORTEST_SECONDS and self._agreed >= 1
 
-    def step(self, drain_seconds: float) -> Step:
-        """Return the finished step."""
+    def step(self, drain_seconds: float, failed: int = 0, missing: int = 0) -> Step:
+        """Return the finished step. `failed` uploads, and `missing` files that were not sent or not reported, are in no
+        backlog: a rate whose files do not arrive is not sustained however short the backlog is."""
+        judgement = self._judgement
+        if failed or missing:
+            lost = [f"{failed:,} uploads failed"] if failed else []
+            lost += [f"{missing:,} files were not sent or not reported"] if missing else []
+            judgement = Judgement(Verdict.NOT_SUSTAINED, ", ".join(lost), judgement.trend)
         first, last = (self._looks[0], self._looks[-1]) if self._looks else ((0.0, 0, 0.0), (0.0, 0, 0.0))
-        return Step(self._rate, last[0], self._judgement, first[2], last[2], first[1], last[1], drain_seconds)
+        return Step(self._rate, last[0], judgement, first[2], last[2], first[1], last[1], drain_seconds)
 
 
 def _step_spec(options: SearchOptions, rate: float, number: int) -> LoadSpec:
