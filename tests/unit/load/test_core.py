@@ -19,6 +19,7 @@ from harness.load.core import Loader, LoadOptions, all_conserved
 from harness.load.locust_process import WORKERS_SECONDS, LocustOptions
 from harness.load.schedule import LoadSpec
 from harness.load.session import Found
+from harness.load.summary import print_summary
 from tests.unit.load.support import audited, found, outcome
 
 SPEC = LoadSpec(seconds=10, rate=100, rows_per_file="fixed:100")
@@ -104,3 +105,29 @@ def test_all_conserved_when_there_was_no_warm_up_asks_the_load_alone() -> None:
     assert all_conserved(good, good)
     assert not all_conserved(good, bad)
     assert not all_conserved(bad, None)
+
+
+def summary(tmp_path: Path, finds: Found) -> str:
+    run = FakeLoader(finds).run(ENGINE, LoadOptions(SPEC, 0), tmp_path)
+    text = io.StringIO()
+    print_summary(Console(file=text, width=200), run)
+    return text.getvalue()
+
+
+def test_summary_when_files_were_not_sent_or_reported_says_how_many(tmp_path: Path) -> None:
+    text = summary(tmp_path, found([outcome(0)], unsent=3, unreported=2, ambiguous=2))
+    assert "0 failed; 2 are in the bucket though the client did not learn of it" in text
+    assert "3 files not sent, 2 sent but not reported" in text
+
+
+def test_summary_when_uploads_failed_says_how_many_and_why(tmp_path: Path) -> None:
+    text = summary(tmp_path, found([outcome(0), outcome(1, "SlowDown [1]")]))
+    assert "1 failed; 0 are in the bucket" in text
+    assert "1 × SlowDown [1]" in text
+    assert "not sent" not in text
+
+
+def test_summary_when_everything_was_sent_speaks_of_no_failure(tmp_path: Path) -> None:
+    text = summary(tmp_path, found([outcome(0)]))
+    assert "failed" not in text
+    assert "not sent" not in text
