@@ -23,7 +23,8 @@ def run_page(stored: Stored) -> Page:
     series = columns(lines)
     work = series.until(_work_seconds(result, lines))
     engine, seen = result["engine"], result["fingerprint"]
-    failed = result.get("load", {}).get("uploads_failed", 0)
+    load = result.get("load", {})
+    failed = sum(load.get(name, 0) for name in ("uploads_failed", "files_unsent", "uploads_unreported"))
     charts = run_charts(series, {**result, "began": _began(result, lines)})
     return Page(
         kind=stored.kind,

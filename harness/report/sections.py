@@ -49,7 +49,7 @@ def verdict_of(audit: Mapping[str, Any], failed_uploads: int = 0) -> Verdict:
     if not audit["as_expected"]:
         return Verdict("bad", "Conserved, but not as expected", f"{sentence} Not every row is where it should be.")
     if failed_uploads:
-        return Verdict("warn", f"Conserved, {failed_uploads:,} uploads failed", sentence)
+        return Verdict("warn", f"Conserved, {failed_uploads:,} uploads failed or missing", sentence)
     checked = (
         "Every row was looked for, and found where its manifest says, for the reason it says, with the values it says."
         if audit["with_manifest"]

@@ -130,13 +130,14 @@ def test_checks_when_the_audit_says_no_without_a_reason_fail_all_the_same() -> N
     [
         ({"load__uploads_failed": 2}, ["2 uploads failed"]),
         ({"load__files": 0}, ["no file was uploaded"]),
+        ({"load__files_unsent": 3}, ["3 files were not sent or not reported"]),
         ({"warmup_audit": {**frozen("load")["audit"], "conserved": False, "problems": {"lost": 1}}}, ["1 × lost"]),
         ({}, []),
     ],
 )
 def test_checks_when_it_is_a_load_look_at_its_uploads(changed: dict[str, Any], failed: list[str]) -> None:
     checks = checks_of(altered(frozen("load"), **changed))
-    assert len(checks) == 9 + ("warmup_audit" in changed)
+    assert len(checks) == 10 + ("warmup_audit" in changed)
     assert [c.failure for c in checks if c.failure] == failed
 
 

@@ -220,7 +220,7 @@ def test_verdict_when_rows_are_lost_is_bad_and_counts_them() -> None:
     ("changed", "failed", "tone", "word"),
     [
         ({"as_expected": False}, 0, "bad", "Conserved, but not as expected"),
-        ({}, 2, "warn", "Conserved, 2 uploads failed"),
+        ({}, 2, "warn", "Conserved, 2 uploads failed or missing"),
         ({"with_manifest": False}, 0, "good", "Conserved"),
     ],
 )
