@@ -51,8 +51,8 @@ def checks_of(result: Mapping[str, Any]) -> list[Check]:
         failed = load["uploads_failed"]
         checks.append(Check("every upload succeeded", f"{failed:,} uploads failed" if failed else ""))
         missing = load.get("files_unsent", 0) + load.get("uploads_unreported", 0)
-        words = f"{missing:,} files were not sent or not reported" if missing else ""
-        checks.append(Check("every file of the schedule was sent", words))
+        unsent = f"{missing:,} files were not sent or not reported" if missing else ""
+        checks.append(Check("every file of the schedule was sent", unsent))
         checks.append(Check("at least one file was uploaded", "" if load["files"] else "no file was uploaded"))
     return checks
 
