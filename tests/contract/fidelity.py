@@ -93,6 +93,11 @@ BEHAVIOURS: dict[str, dict[str, str]] = {
 DIFFERENCES: dict[str, dict[str, Difference]] = {
     "embedded": {},
     "localstack": {
+        "timeout_when_function_has_children_kills_them_too": Difference(
+            "depends",
+            "The program that starts functions inside the image decides. The build tried kills the function's process "
+            "group; a child that had left it lived on in the container, which is used again.",
+        ),
         "crash_when_processing_a_message_costs_one_retry_and_loses_nothing[out-of-memory]": Difference(
             "missing", "LocalStack does not limit a function's memory."
         ),
