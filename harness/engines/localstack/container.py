@@ -62,7 +62,9 @@ TUNING = {
 }
 """Settings of the container, as in docker-compose.yml; docs/localstack.md says which were compared with others."""
 
-DATA_SERVICES = "s3,sqs,dynamodb,dynamodbstreams,logs,cloudformation,iam,sts"
+DATA_SERVICES = "s3,sqs,dynamodb,dynamodbstreams,logs,cloudformation,iam,kms,sts"
+"""What the data half of a template needs; `kms` makes the key of an encrypted table."""
+
 DATA_TUNING = {
     **{name: value for name, value in TUNING.items() if not name.startswith("LAMBDA_")},
     # Its own Lambda service is not even loaded: it could start nothing, and must never see a function.
