@@ -44,12 +44,16 @@ def _slowly(emit):
     return emit_later
 
 
-for _module in (_sys.modules[__name__], _sys.modules.get("handlers.settlement")):
-    if hasattr(_module, "emit"):
-        _module.emit = _slowly(_module.emit)
+def _slow_down():
+    for module in (_sys.modules[__name__], _sys.modules.get("handlers.settlement")):
+        if hasattr(module, "emit"):
+            module.emit = _slowly(module.emit)
 
 
 def handler(event, context):
+    # Not on import: other stages import some of these modules and must not be slowed down with them.
+    if not any(_began):
+        _slow_down()
     _began[:] = _time.perf_counter(), _cpu()
     return _handler(event, context)
 """
