@@ -56,7 +56,7 @@ def test_results_and_dead_letters_when_runs_are_over_can_be_looked_at(up: Projec
 
 
 def test_locust_when_run_headless_uploads_and_counts(up: Project) -> None:
-    arguments = ["--headless", "-u", "2", "-r", "2", "-t", "5s", "--rows", "20", "--only-summary"]
+    arguments = ["--headless", "-u", "2", "--seconds", "5", "--rate", "60", "--rows", "20", "--only-summary"]
     done = up.compose("run", "--rm", "--no-deps", "locust", *arguments)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "PutObject" in done.stdout
