@@ -27,6 +27,7 @@ test: $(VENV)/.dev
 test-docker: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/docker $(ARGS)
 	$(BIN)/python -m pytest tests/contract --engine localstack $(ARGS)
+	$(BIN)/python -m pytest tests/contract --engine localstack-data $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -123,13 +123,13 @@ def deploy(
 
     Upload with any S3 client to the endpoint it prints; look at dead letters with `harness dlq` in another terminal.
     """
-    from harness.engines.registry import create
+    from harness.engines.registry import create, outlives_its_command
     from harness.run.core import STACK, TEMPLATE
     from harness.session import remember
 
     parameters = parse_parameters(param)
-    if once and engine == "embedded":
-        raise UsageError("--once: the embedded engine ends with this command", hint="leave --once out")
+    if once and not outlives_its_command(engine):
+        raise UsageError(f"--once: the functions of engine {engine} end with this command", hint="leave --once out")
     with create(engine, profile=profile) as started:
         deployment = started.deploy(TEMPLATE, parameters, stack_name=STACK)
         table = Table("output", "value", box=None, header_style="bold")

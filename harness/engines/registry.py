@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from harness.engines.base import Engine
@@ -25,3 +26,12 @@ def create(name: str, *, work_dir: Path | None = None, profile: str = "local") -
 
         return LocalStackDataEngine(profile=profile)
     raise UsageError(f"engine {name!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")
+
+
+def outlives_its_command(name: str) -> bool:
+    """Return whether what is deployed to an engine still works once the command that deployed it has ended."""
+    if name == "localstack-data":
+        from harness.engines.localstack.data_engine import URL_VARIABLE
+
+        return bool(os.environ.get(URL_VARIABLE))
+    return name != "embedded"

@@ -219,3 +219,13 @@ def test_help_when_asked_of_any_command_says_what_it_is_for(words: str, wanted: 
 
 def test_help_when_asked_through_main_exits_0(command: Command) -> None:
     assert command("--help").code == ExitCode.OK
+
+
+@pytest.mark.parametrize(("engine", "variable"), [("embedded", "http://lambda:9001"), ("localstack-data", "")])
+def test_deploy_once_when_the_functions_would_end_with_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch, engine: str, variable: str
+) -> None:
+    monkeypatch.setenv("HARNESS_LAMBDA_URL", variable)
+    ended = CliRunner().invoke(cli.app, ["deploy", "--once", "--engine", engine])
+    assert isinstance(ended.exception, UsageError)
+    assert f"the functions of engine {engine} end with this command" in str(ended.exception)
