@@ -27,7 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON a
 DEFAULT_SECONDS = {"steady": 60.0, "ramp": 120.0, "spike": 120.0, "soak": 1800.0}
 DEFAULT_RATES = {"embedded": 800.0}
 OTHER_RATE = 60.0
-"""Offered rows a second by engine: about half of what it sustains on the two cores of docs/load-testing.md."""
+"""Offered rows a second by engine: well below what two cores sustain (docs/load-testing.md has what was found)."""
 
 SOAK_SHARE = 0.25
 """A soak's share of that rate: half an hour of it fits into 8 GB."""
