@@ -11,16 +11,18 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import statistics
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import exp, log
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from harness.errors import EnvironmentProblem, UsageError
 from harness.gate.decide import differences_of, rule
@@ -29,7 +31,7 @@ from harness.gate.plant import Kind, plant
 from harness.gate.trees import PACKAGES, Tree, materialise
 from harness.gate.trial import ProcessTrials, Workload, workspace
 from harness.metrics import Direction, Metric
-from harness.stats.paired import SEED
+from harness.stats.paired import SEED, is_regressed, smallest_detectable_change
 from harness.suites.model import load_suite
 
 THRESHOLDS = (1.05, 1.06, 1.07, 1.08, 1.1)
@@ -87,14 +89,10 @@ def read(pool: Path) -> Pool:
 
 def draw(pool: Pool, version: str, policy: Policy, gates: int) -> Counter[Verdict]:
     """Return how many of `gates` gates drawn from the pool ended with which verdict; seeded."""
-    generator = random.Random(SEED)
-    strata = pool.strata(version)
-    names = [n for n in policy.deciding if not isinstance(differences_of(n, pool.pairs[version]), str)]
-    known = [[{n: _difference(n, pair) for n in names} for pair in stratum] for stratum in strata]
+    names = compared(pool, version, policy)
     verdicts: Counter[Verdict] = Counter()
-    for _ in range(gates):
-        drawn = [generator.choice(known[i % 2]) for i in range(policy.pairs)]
-        ruling = rule({n: [d[n] for d in drawn] for n in names}, policy)
+    for drawn in _gates(pool, version, names, policy.pairs, gates):
+        ruling = rule(drawn, policy)
         if ruling.regressed:
             verdicts[Verdict.REGRESSED] += 1
         elif ruling.suspicious:
@@ -102,6 +100,35 @@ def draw(pool: Pool, version: str, policy: Policy, gates: int) -> Counter[Verdic
         else:
             verdicts[Verdict.PASS] += 1
     return verdicts
+
+
+def found_by(pool: Pool, version: str, name: str, policy: Policy, gates: int, *, added: float = 0.0) -> float:
+    """Return the share of drawn gates in which metric `name` by itself would have found a regression; seeded.
+
+    Alpha is divided by the number of deciding metrics, as if no other had found anything. `added` is a slowdown, as a
+    fraction, that is added to every pair by calculation.
+    """
+    alpha = policy.alpha / len(compared(pool, version, policy))
+    shift = log(1 + added)
+    hits = sum(
+        is_regressed([d + shift for d in drawn[name]], policy.threshold, alpha)
+        for drawn in _gates(pool, version, [name], policy.pairs, gates)
+    )
+    return hits / gates
+
+
+def compared(pool: Pool, version: str, policy: Policy) -> list[str]:
+    """Return the deciding metrics that every trial of the pool has."""
+    return [n for n in policy.deciding if not isinstance(differences_of(n, pool.pairs[version]), str)]
+
+
+def _gates(pool: Pool, version: str, names: Sequence[str], pairs: int, gates: int) -> Iterator[dict[str, list[float]]]:
+    """Yield the log ratios of drawn gates by metric."""
+    generator = random.Random(SEED)
+    known = [[{n: _difference(n, pair) for n in names} for pair in stratum] for stratum in pool.strata(version)]
+    for _ in range(gates):
+        drawn = [generator.choice(known[i % 2]) for i in range(pairs)]
+        yield {n: [d[n] for d in drawn] for n in names}
 
 
 def _difference(name: str, pair: tuple[Trial, Trial]) -> float:
@@ -167,18 +194,46 @@ def calibrate(
             trials["same"].run(Planned(0, 0, Side.BASE))
             collect(trials, pool, seconds, console)
     found = read(pool)
-    console.print(
-        f"{len(found.pairs['same'])} rounds; {gates} gates of {policy.pairs} pairs drawn; alpha {policy.alpha:g}"
-    )
+    rounds = len(found.pairs["same"])
+    console.print(f"{rounds} rounds; {gates} gates of {policy.pairs} pairs drawn; alpha {policy.alpha:g}")
+    console.print(_verdicts(found, policy, gates))
+    console.print(_metrics(found, policy, gates, share))
+
+
+def _verdicts(pool: Pool, policy: Policy, gates: int) -> Table:
     table = Table("threshold", box=None, header_style="bold")
-    for name in ("version", *(v.value for v in (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.PASS))):
+    shown = (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.PASS)
+    for name in ("version", *(v.value for v in shown)):
         table.add_column(name, justify="right")
     for threshold in sorted({*THRESHOLDS, policy.threshold}):
         for version in ("same", "slow"):
-            verdicts = draw(found, version, replace(policy, threshold=threshold), gates)
-            shares = [f"{verdicts[v] / gates:.1%}" for v in (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.PASS)]
-            table.add_row(f"{threshold:g}", version, *shares)
-    console.print(table)
+            verdicts = draw(pool, version, replace(policy, threshold=threshold), gates)
+            table.add_row(f"{threshold:g}", version, *(f"{verdicts[v] / gates:.1%}" for v in shown))
+    return table
+
+
+def _metrics(pool: Pool, policy: Policy, gates: int, share: float) -> Table:
+    """Return, by metric: noise of a pair, what can be detected, the ratio of the slow version, and how often the metric
+    alone finds that, nothing, and the planted share added to nothing by calculation."""
+    table = Table(Column("metric", min_width=28, no_wrap=True), box=None, header_style="bold")
+    for name in ("noise", "detectable", "slow", "found", "false", f"found +{share:.0%}"):
+        table.add_column(name, justify="right")
+    names = compared(pool, "same", policy)
+    for name in names:
+        same, slow = (differences_of(name, pool.pairs[version]) for version in ("same", "slow"))
+        if isinstance(same, str) or isinstance(slow, str):
+            continue
+        detectable = smallest_detectable_change(same, policy.pairs, policy.threshold, policy.alpha / len(names))
+        table.add_row(
+            name,
+            f"{statistics.stdev(same):.1%}",
+            "none" if detectable is None else f"{detectable:.0%}",
+            f"{exp(statistics.median(slow)) - 1:+.1%}",
+            f"{found_by(pool, 'slow', name, policy, gates):.1%}",
+            f"{found_by(pool, 'same', name, policy, gates):.1%}",
+            f"{found_by(pool, 'same', name, policy, gates, added=share):.1%}",
+        )
+    return table
 
 
 if __name__ == "__main__":

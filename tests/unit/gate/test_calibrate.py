@@ -16,7 +16,7 @@ from rich.console import Console
 
 from harness.errors import EnvironmentProblem, UsageError
 from harness.gate import calibrate
-from harness.gate.calibrate import collect, draw, read
+from harness.gate.calibrate import collect, draw, found_by, read
 from harness.gate.model import Planned, Policy, Side, Trial, Verdict
 from harness.gate.plant import Kind, plant
 from tests.unit.gate.support import CPU, RATE, metrics, trial
@@ -153,6 +153,15 @@ def test_draw_when_a_slowdown_was_planted_finds_it_and_not_where_none_was(
     assert same[Verdict.REGRESSED] <= 2
     assert slow.total() == same.total() == 200
     assert slow == draw(pool, "slow", POLICY, 200)
+
+
+def test_found_by_when_one_metric_is_asked_judges_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool_of(tmp_path / "pool.jsonl", 20, monkeypatch)
+    pool = read(tmp_path / "pool.jsonl")
+    assert found_by(pool, "slow", CPU, POLICY, 200) > 0.9
+    assert found_by(pool, "slow", RATE, POLICY, 200) < 0.1
+    assert found_by(pool, "same", RATE, POLICY, 200) < 0.1
+    assert found_by(pool, "same", RATE, POLICY, 200, added=0.3) > 0.9
 
 
 @pytest.mark.parametrize("rounds", [0, 1])
