@@ -46,7 +46,7 @@ def main() -> None:
     except SystemExit as ended:
         # Typer ends an interrupted command with this code and without a word.
         if ended.code == ExitCode.INTERRUPTED:
-            err.print("interrupted: the engine is stopped, nothing is left running")
+            err.print("interrupted: whatever this command started is stopped")
         raise
 
 
