@@ -46,7 +46,7 @@ def default_base(head: str, repository: Path) -> str:
             f"{repository} is no git repository with a commit", hint="--base names a folder, a wheel or a git ref"
         )
     if commit is None:
-        raise _unknown(head)
+        raise _unknown(head, repository)
     if folder and is_dirty(repository):
         return ref
     if resolve(repository, f"{ref}~1") is None:
@@ -99,9 +99,9 @@ def is_dirty(repository: Path) -> bool:
     return done.returncode == 0 and bool(done.stdout.strip())
 
 
-def _unknown(ref: str) -> UsageError:
+def _unknown(ref: str, repository: Path) -> UsageError:
     return UsageError(
-        f"{ref!r} is no folder, wheel or git ref",
+        f"{ref!r} is no folder, wheel or git ref of {repository.resolve()}",
         hint="a shallow clone has few refs: git fetch --unshallow, or fetch-depth: 0 in actions/checkout",
     )
 
@@ -109,7 +109,7 @@ def _unknown(ref: str) -> UsageError:
 def _from_git(ref: str, target: Path, repository: Path) -> Tree:
     commit = resolve(repository, ref)
     if commit is None:
-        raise _unknown(ref)
+        raise _unknown(ref, repository)
     package = target.with_suffix(".zip")
     done = _git(repository, "archive", "--format=zip", f"--output={package.resolve()}", commit)
     if done.returncode != 0:

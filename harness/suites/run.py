@@ -71,7 +71,8 @@ def print_aggregate(console: Console, document: Mapping[str, Any]) -> None:
     """Print every metric with its median and spread."""
     metrics = document["metrics"]
     intervals = {m["interval"] for m in metrics.values()}
-    table = Table("metric", box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("metric", no_wrap=True)
     for name in ("median", "unit", " or ".join(sorted(intervals)) or "range", "spread"):
         table.add_column(name, justify="right")
     for name, m in metrics.items():
