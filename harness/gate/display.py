@@ -8,7 +8,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from harness.gate.decide import Decision
 from harness.gate.document import HEADLINES, rows
@@ -98,7 +98,7 @@ def print_outcome(console: Console, outcome: Outcome, policy: Policy) -> None:
 
 
 def _table(decision: Decision) -> Table:
-    table = Table("metric", box=None, header_style="bold", pad_edge=False)
+    table = Table(Column("metric", no_wrap=True), box=None, header_style="bold", pad_edge=False)
     for name in ("base", "head", "cost", "95% interval", "p", "detectable"):
         table.add_column(name, justify="right")
     regressed = {m.name for m in decision.metrics if m.regressed}
