@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,7 @@ from harness.load.schedule import LoadSpec, schedule
 from harness.load.session import Found, LoadSession
 from harness.report import write_report
 from harness.results import save_result
-from harness.run.core import STACK, TEMPLATE, ProgressBar
+from harness.run.core import STACK, TEMPLATE, ProgressBar, keep_logs
 from harness.run.display import make_display
 
 WARMUP_SEED = 1000
@@ -162,7 +161,7 @@ class Loader:
             yield session
         finally:
             session.close()
-            _keep_logs(engine, folder)
+            keep_logs(engine, folder)
 
     def say(self, text: str) -> None:
         """Print a line, unless quiet."""
@@ -182,13 +181,3 @@ def translated(engine: Engine) -> Iterator[None]:
     except (BotoCoreError, AwsError) as error:
         engine.check()
         raise EngineError(f"engine {engine.name} no longer answers: {error}") from error
-
-
-def _keep_logs(engine: Engine, folder: Path) -> None:
-    work_dir = getattr(engine, "work_dir", None)
-    if work_dir is None:
-        return
-    kept = folder / "engine"
-    kept.mkdir(exist_ok=True)
-    for log in Path(work_dir).glob("*.log"):
-        shutil.copy(log, kept / log.name)

@@ -152,7 +152,7 @@ class Runner:
         pipeline = (update.ended_ms / 1000 - sent.started) if update.ended_ms else 0.0
         result = self._result(engine, given, options, sent, watched, found, ceiling, pipeline, began_at)
         save_result(folder, {"run": folder.name, **result})
-        self._keep_logs(engine, folder)
+        keep_logs(engine, folder)
         write_report(folder)
         return RunResult(folder, options, deployment, given.rows, sent, watched, found, ceiling, pipeline, result)
 
@@ -224,21 +224,23 @@ class Runner:
             "log_bytes": watched.log_bytes,
         }
 
-    def _keep_logs(self, engine: Engine, folder: Path) -> None:
-        work_dir = getattr(engine, "work_dir", None)
-        if work_dir is None:
-            return
-        kept = folder / "engine"
-        kept.mkdir(exist_ok=True)
-        for log in Path(work_dir).glob("*.log"):
-            shutil.copy(log, kept / log.name)
-
     def _say(self, text: str) -> None:
         if not self._quiet:
             self._console.print(text, highlight=False, soft_wrap=True)
 
     def _bar(self, label: str, total: int, *, data: bool = False) -> ProgressBar:
         return ProgressBar(self._console, label, total, data=data, hidden=self._quiet)
+
+
+def keep_logs(engine: Engine, folder: Path) -> None:
+    """Copy the engine's logs to `folder`/engine; an engine without a work folder here has none."""
+    work_dir = getattr(engine, "work_dir", None)
+    if work_dir is None:
+        return
+    kept = folder / "engine"
+    kept.mkdir(exist_ok=True)
+    for log in Path(work_dir).glob("*.log"):
+        shutil.copy(log, kept / log.name)
 
 
 class ProgressBar:
