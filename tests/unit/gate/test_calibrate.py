@@ -37,9 +37,30 @@ def handler(event, context):
     return "answer"
 """
 
+_SETTLING_HANDLER = """
+import sys
+import time
+
+def handler(event, context):
+    until = time.process_time() + 0.05
+    while time.process_time() < until:
+        pass
+    sys.modules["handlers.settlement"].emit(event, context)
+    return "answer"
+"""
+
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def settlement(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Stands in for the module that planted code changes, so that no other test meets the slowdown."""
+    module = ModuleType("handlers.settlement")
+    module.emit = lambda works, _context: works.append("settled")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "handlers.settlement", module)
+    return module
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settlement: ModuleType) -> Iterator[Path]:
     (tmp_path / "handlers").mkdir()
     (tmp_path / "handlers" / "insert.py").write_text(_HANDLER)
     monkeypatch.syspath_prepend(str(tmp_path / "handlers"))
@@ -69,6 +90,21 @@ def test_plant_when_cpu_is_planted_spends_at_least_that_share_before_reporting(t
     module.handler([], None)
     # 0.05 s of its own and four times as much again; the kernel may count in ticks of 10 ms.
     assert module._cpu() - before >= 0.2
+
+
+def test_plant_when_the_handler_reports_through_settlement_slows_that_down_once(
+    tree: Path, settlement: ModuleType
+) -> None:
+    (tree / "handlers" / "insert.py").write_text(_SETTLING_HANDLER)
+    module = planted(tree, 4.0, Kind.CPU)
+    works: list[str] = []
+    before = module._cpu()
+    module.handler(works, None)
+    assert module._cpu() - before >= 0.2
+    slowed = settlement.emit
+    module.handler(works, None)
+    assert settlement.emit is slowed
+    assert works == ["settled", "settled"]
 
 
 def test_plant_when_another_stage_imports_the_module_slows_nothing_down(tree: Path) -> None:
