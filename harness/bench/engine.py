@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,9 @@ from harness.engines.base import Engine
 ROWS_PER_MESSAGE = 250
 MESSAGES_PER_CALL = 10
 _SOURCE = "0123456789abcdef"
+NEW, AGAIN, SEND = "BatchWriteItem, 25 new", "BatchWriteItem, 25 put again", "SendMessageBatch, 10 of 250 rows"
+LOOP_OF = {"clean": SEND, "insert": NEW, "capture": SEND, "process": SEND, "update": AGAIN}
+"""The loop of the call by which each stage passes its rows on. Reading and computing come on top of it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ class Loop:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         return {**vars(self), "items_per_second": round(self.items_per_second, 1)}
+
+
+def shares(loops: Sequence[Loop], rates: Mapping[str, float]) -> dict[str, float]:
+    """Return each stage's rows a second, given in `rates`, as a share of its bare loop's; only stages that have one."""
+    ceilings = {loop.name: loop.items_per_second for loop in loops}
+    return {
+        stage: rate / ceiling
+        for stage, rate in rates.items()
+        if (name := LOOP_OF.get(stage)) is not None and (ceiling := ceilings.get(name))
+    }
 
 
 def measure(engine: Engine, server_pid: int | None, *, calls: int = 400, clients: Sequence[int] = (1, 2)) -> list[Loop]:
@@ -71,7 +84,7 @@ def measure(engine: Engine, server_pid: int | None, *, calls: int = 400, clients
             first = len(loops) * calls
             loops.append(
                 bench.loop(
-                    "BatchWriteItem, 25 new",
+                    NEW,
                     "dynamodb",
                     "BatchWriteItem",
                     number,
@@ -81,7 +94,7 @@ def measure(engine: Engine, server_pid: int | None, *, calls: int = 400, clients
             )
             loops.append(
                 bench.loop(
-                    "BatchWriteItem, 25 put again",
+                    AGAIN,
                     "dynamodb",
                     "BatchWriteItem",
                     number,
@@ -96,7 +109,7 @@ def measure(engine: Engine, server_pid: int | None, *, calls: int = 400, clients
             )
             loops.append(
                 bench.loop(
-                    "SendMessageBatch, 10 of 250 rows",
+                    SEND,
                     "sqs",
                     "SendMessageBatch",
                     number,

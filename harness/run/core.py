@@ -19,6 +19,7 @@ from handlers.aws import AwsError
 from harness.audit import AuditReport, audit
 from harness.audit.audit import Audited, count_items
 from harness.bench.engine import Loop, measure
+from harness.bench.engine import shares as share_of_ceiling
 from harness.corpus import CorpusSpec, ForeignSummary, Manifest, cached, scan_foreign
 from harness.doctor.memory import bytes_for, rows_that_fit
 from harness.engines.base import Deployment, Engine
@@ -190,12 +191,7 @@ class Runner:
     ) -> dict[str, Any]:
         clean = watched.totals["clean"]
         report = engine.report()
-        by_name = {loop.name: loop for loop in ceiling}
-        shares = {
-            stage: watched.totals[stage].rate / by_name[loop].items_per_second
-            for stage, loop in (("insert", "BatchWriteItem, 25 new"), ("update", "BatchWriteItem, 25 put again"))
-            if loop in by_name and by_name[loop].items_per_second
-        }
+        shares = share_of_ceiling(ceiling, {name: totals.rate for name, totals in watched.totals.items()})
         return {
             "kind": "run",
             "began": round(began, 3),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
-import uuid
-import zipfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -20,9 +17,10 @@ from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionAc
 from harness.engines.clients import Clients
 from harness.engines.embedded import processes
 from harness.engines.embedded.intrinsics import load_template
-from harness.engines.embedded.lambda_stack import build_stack
-from harness.engines.embedded.template_split import NOTIFICATION_QUEUE, Context, Split, resolver, split
-from harness.errors import EngineError, TemplateError
+from harness.engines.embedded.template_split import Context
+from harness.engines.split_deployment import halve, put_functions
+from harness.errors import EngineError
+from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
 
 REGION = "us-east-1"
@@ -121,37 +119,21 @@ class EmbeddedEngine:
 
         Raises TemplateError for what the template or its parameters get wrong, EngineError for refusals.
         """
-        body = load_template(template.read_text())
+        body = template.read_text()
         given = dict(parameters)
-        if set(stacks.CODE_PARAMETERS) <= set(body.get("Parameters", {})):
+        if set(stacks.CODE_PARAMETERS) <= set(load_template(body).get("Parameters", {})):
             package = stacks.build_package(code, self.work_dir / f"{stack_name}.zip")
             given |= stacks.upload_package(self._clients, package, f"{stack_name}-code".lower())
             package.unlink()
-        context = Context(stack_name, REGION, ACCOUNT_ID)
-        halves = split(body, given, context)
-        outputs = self._deploy_data(halves, stack_name)
-        resolve = resolver(body, halves, outputs, context)
-        url = ""
-        if halves.notifications:
-            url = str(self.client("sqs").get_queue_url(QueueName=self._physical_id(stack_name))["QueueUrl"])
-        stack = build_stack(
-            halves,
-            resolve,
-            context,
-            fetch_code=lambda logical_id, spec: self._fetch_code(stack_name, logical_id, spec),
-            queue_url=self._queue_url,
-            notification_queue_url=url,
-        )
-        processes.control(self._lambda_url, self._token, "PUT", f"stacks/{stack_name}", stack.to_json())
+        halves = halve(body, given, Context(stack_name, REGION, ACCOUNT_ID))
+        outputs = stacks.create_stack(self._clients, stack_name, halves.data_template(), halves.data_parameters())
+        made = put_functions(halves, outputs, self._clients, self._control)
         self._stacks.append(stack_name)
-        visible = {k: v for k, v in outputs.items() if k not in halves.outputs}
-        for key, output in halves.own_outputs.items():
-            visible[key] = str(resolve.resolve(output["Value"]))
-        return Deployment(stack_name, visible, halves.parameters)
+        return made
 
     def remove(self, stack_name: str) -> None:
         """Remove a stack's functions, mappings and data."""
-        processes.control(self._lambda_url, self._token, "DELETE", f"stacks/{stack_name}")
+        self._control.delete_stack(stack_name)
         self.client("cloudformation").delete_stack(StackName=stack_name)
         if stack_name in self._stacks:
             self._stacks.remove(stack_name)
@@ -171,7 +153,7 @@ class EmbeddedEngine:
 
     def report(self) -> EngineReport:
         """Return versions, limits in force and the figures of every function."""
-        answer = processes.control(self._lambda_url, self._token, "GET", "report")
+        answer = self._control.report()
         limits = {**answer["limits"], "concurrency profile": answer["profile"]}
         versions = {name: version(name) for name in ("ministack", "awslambdaric", "boto3", "uvicorn", "uvloop")}
         versions["python"] = sys.version.split()[0]
@@ -180,7 +162,7 @@ class EmbeddedEngine:
 
     def activity(self) -> Mapping[str, FunctionActivity]:
         """Return what every function does now, by short name."""
-        answer = processes.control(self._lambda_url, self._token, "GET", "activity")
+        answer = self._control.activity()
         return {name: FunctionActivity(**figures) for name, figures in answer.items()}
 
     def stop(self) -> None:
@@ -205,42 +187,8 @@ class EmbeddedEngine:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    def _deploy_data(self, halves: Split, stack_name: str) -> dict[str, str]:
-        if halves.notifications:
-            queue = halves.data["Resources"][NOTIFICATION_QUEUE]
-            queue["Properties"]["QueueName"] = self._physical_id(stack_name)
-        declared = halves.data.get("Parameters", {})
-        parameters = {k: v for k, v in halves.parameters.items() if k in declared}
-        return stacks.create_stack(self._clients, stack_name, json.dumps(halves.data), parameters)
-
-    def _physical_id(self, stack_name: str) -> str:
-        return f"{stack_name}-s3-events"
-
-    def _queue_url(self, arn: str) -> str:
-        return str(self.client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"])
-
-    def _fetch_code(self, stack_name: str, logical_id: str, spec: Mapping[str, Any]) -> Path:
-        """Unpack a function's deployment package from S3, or its inline source, into a folder."""
-        if "ZipFile" in spec:
-            folder = self.work_dir / "code" / f"{stack_name}-{logical_id}"
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "index.py").write_text(spec["ZipFile"])
-            return folder
-        if "S3Bucket" not in spec or "S3Key" not in spec:
-            raise TemplateError(f"{logical_id}: Code needs S3Bucket and S3Key, or ZipFile")
-        folder = self.work_dir / "code" / f"{stack_name}-{_slug(spec['S3Bucket'], spec['S3Key'])}"
-        if not folder.exists():
-            package = self.work_dir / f"{uuid.uuid4().hex}.zip"
-            body = self.client("s3").get_object(Bucket=spec["S3Bucket"], Key=spec["S3Key"])["Body"]
-            package.write_bytes(body.read())
-            try:
-                packaging.unpack(package, folder)
-            except zipfile.BadZipFile as error:
-                raise TemplateError(f"s3://{spec['S3Bucket']}/{spec['S3Key']} is not a zip file") from error
-            finally:
-                package.unlink()
-        return folder
-
-
-def _slug(*parts: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in "-".join(parts))
+    @property
+    def _control(self) -> LambdaControl:
+        if not self._lambda_url:
+            raise EngineError("the embedded engine is not started")
+        return LambdaControl(self._lambda_url, self._token)

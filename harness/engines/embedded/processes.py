@@ -10,17 +10,15 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from harness.engines.embedded import guard
 from harness.errors import EngineError
 from harness.lambda_service.bootstrap import PARENT_VARIABLE
 from harness.lambda_service.model import ServiceSettings
-from harness.lambda_service.service import TOKEN_HEADER
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -162,24 +160,6 @@ def start_lambda_service(work_dir: Path, settings: ServiceSettings) -> tuple[Chi
     ready = json.loads(line)
     (work_dir / "control_groups").write_text("\n".join(ready["control_folders"]))
     return child, f"http://127.0.0.1:{ready['port']}"
-
-
-def control(url: str, token: str, method: str, path: str, body: Any = None) -> Any:
-    """Call the Lambda service's control API and return its JSON answer; raises EngineError."""
-    request = urllib.request.Request(  # noqa: S310  always http to 127.0.0.1
-        f"{url}/_control/{path}",
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={TOKEN_HEADER: token, "Content-Type": "application/json"},
-    )
-    try:
-        with _opener.open(request, timeout=60) as response:
-            return json.loads(response.read())
-    except urllib.error.HTTPError as error:
-        answer = json.loads(error.read() or b"{}")
-        raise EngineError(str(answer.get("message", error)), hint=str(answer.get("hint", ""))) from error
-    except OSError as error:
-        raise EngineError(f"the Lambda service does not answer: {error}") from error
 
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
