@@ -6,12 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help run test test-docker lint check bench gate setup lock clean
+.PHONY: help run test test-docker test-compose test-fidelity lint check bench gate setup lock clean
 
 help:
 	@echo "make run      generate, deploy, upload, watch and audit 800,000 rows (ROWS=50000 for fewer, ARGS=... for options)"
 	@echo "make test     run the tests"
-	@echo "make test-docker  the tests of docker compose; need Docker"
+	@echo "make test-docker  the tests that need Docker: docker compose, and the contract tests on LocalStack"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the ci suite: repeated runs, median and spread, and a report"
 	@echo "make gate     is this commit slower than its parent? paired trials, an exact test, a verdict"
@@ -24,8 +24,12 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)
 
-test-docker: $(VENV)/.dev
+test-docker: test-compose test-fidelity
+
+test-compose: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/docker $(ARGS)
+
+test-fidelity: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/contract --engine localstack $(ARGS)
 	$(BIN)/python -m pytest tests/contract --engine localstack-data $(ARGS)
 

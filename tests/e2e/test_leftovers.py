@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,11 +15,7 @@ import pytest
 
 from harness.engines.embedded import guard, processes
 from tests.contract.support import eventually
-
-
-def heed_interrupts() -> None:
-    # A shell that runs the tests in the background ignores Ctrl-C, and what it starts inherits that.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+from tests.processes import descendants, heed_interrupts, wait_for_line
 
 
 def start(tmp_path: Path) -> subprocess.Popen[str]:
@@ -35,18 +30,6 @@ def start(tmp_path: Path) -> subprocess.Popen[str]:
         text=True,
         preexec_fn=heed_interrupts,  # noqa: PLW1509  no threads here
     )
-
-
-def descendants(pid: int) -> list[psutil.Process]:
-    return psutil.Process(pid).children(recursive=True)
-
-
-def wait_for_line(process: subprocess.Popen[str], pattern: str) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if re.search(pattern, line):
-            return
-    raise AssertionError(f"{pattern!r} was never printed")
 
 
 def control_groups() -> set[str]:

@@ -29,7 +29,7 @@ from harness.load.locust_process import LOCUSTFILE, LocustOptions
 from harness.load.schedule import LoadSpec
 from tests.contract.support import eventually
 from tests.e2e.support import QUICK
-from tests.e2e.test_leftovers import descendants, heed_interrupts, wait_for_line
+from tests.processes import descendants, heed_interrupts, wait_for_line
 
 QUIET = Loader(Console(file=io.StringIO()), quiet=True)
 SPEC = LoadSpec(seconds=6, rate=300, rows_per_file="choice:40=3,300=1")

@@ -21,6 +21,7 @@ from harness.export import gate_markdown
 from harness.gate.command import GateRequest, policy_of
 from harness.results import read_stored
 from harness.suites.model import load_suite
+from tests.processes import heed_interrupts
 from tests.unit.gate.support import CPU, RATE, commit_all, git, stand_in
 
 SUITE = f'''
@@ -310,6 +311,7 @@ def test_gate_when_killed_in_the_middle_leaves_no_process_and_no_folder(
         env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  no threads here
     )
     trial = _wait_for_trial(tmp_path)
     process.send_signal(number)
