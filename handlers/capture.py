@@ -13,6 +13,7 @@ from typing import Any
 
 from handlers.aws import JsonClient, client, deadline_of, send_messages
 from handlers.failures import response
+from handlers.init_phase import prepare
 from handlers.record_batch import (
     KEY,
     STATUS,
@@ -98,3 +99,6 @@ def run(event: dict[str, Any], sqs: JsonClient, config: Settings, context: Any) 
         works[source_id].rows_ok -= late
     emit(list(works.values()), context)
     return response([event["Records"][resume]["dynamodb"]["SequenceNumber"]])
+
+
+prepare("sqs")

@@ -27,6 +27,7 @@ from botocore.config import Config
 
 from handlers.aws import client, deadline_of, send_messages
 from handlers.clean_worker import Chunk, Cleaned, Job, message_bodies
+from handlers.init_phase import prepare
 from handlers.quarantine import Quarantine
 from handlers.record_batch import SQS_MESSAGE_LIMIT, Source
 from handlers.settings import Settings
@@ -294,3 +295,6 @@ def _work(
         sender.send(f"{type(error).__name__}: {error}")
     finally:
         sender.close()
+
+
+prepare("sqs", also=_s3)

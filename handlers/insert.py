@@ -13,6 +13,7 @@ from typing import Any
 
 from handlers.aws import JsonClient, client, deadline_of
 from handlers.failures import deliveries
+from handlers.init_phase import prepare
 from handlers.record_batch import INSERTED, INSERTED_AT, STATUS
 from handlers.settings import Settings
 from handlers.settlement import Attempt, settle
@@ -65,3 +66,6 @@ def run(event: dict[str, Any], table: TableWriter, sqs: JsonClient, config: Sett
 def utc_now() -> str:
     """Return the current time as stored in items: ISO 8601, UTC, milliseconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+prepare("dynamodb", "sqs")

@@ -8,6 +8,7 @@ from typing import Any
 from handlers.aws import JsonClient, client, deadline_of, send_messages
 from handlers.business_rule import ProcessingError, rule_for
 from handlers.failures import Delivery, Refused, deliveries, hasten, is_alone, response, send_alone
+from handlers.init_phase import prepare
 from handlers.record_batch import RowError, close, encode_head, encode_row, pack
 from handlers.settings import Settings
 from handlers.telemetry import Work, emit
@@ -91,3 +92,6 @@ def process(delivery: Delivery, config: Settings) -> tuple[list[str], list[Refus
     size = len(head) if head.isascii() else len(head.encode("utf-8"))
     packed = pack(rows(), size, config.rows_per_message, config.max_message_bytes)
     return [close(head, group) for group in packed], rejected
+
+
+prepare("sqs")

@@ -14,6 +14,7 @@ from typing import Any
 
 from handlers.aws import JsonClient, client, deadline_of
 from handlers.failures import deliveries
+from handlers.init_phase import prepare
 from handlers.insert import utc_now
 from handlers.record_batch import PROCESSED, PROCESSED_AT, STATUS, Row
 from handlers.settings import Settings
@@ -61,3 +62,6 @@ def run(event: dict[str, Any], table: TableWriter, sqs: JsonClient, config: Sett
     spent = (time.perf_counter() - began) * 1000
     attempt = Attempt(STAGE, config.finished_queue_url, good, bad, keys, written, spent, started, absent)
     return settle(attempt, sqs, config.retry_delay, context, deadline)
+
+
+prepare("dynamodb", "sqs")

@@ -47,6 +47,11 @@ def save_result(folder: Path, result: dict[str, Any]) -> Path:
     return path
 
 
+def memory_scope(result: Mapping[str, Any]) -> str:
+    """Return whose memory and CPU a result holds, in words: Docker's containers are no children of the harness."""
+    return "all processes together" if result["engine"]["name"] == "embedded" else "LocalStack's containers not counted"
+
+
 @dataclass(frozen=True)
 class Stored:
     """A stored result: where its file lies and what it says."""

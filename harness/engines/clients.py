@@ -1,14 +1,18 @@
-"""boto3 clients for an emulator's endpoints, made once each."""
+"""boto3 clients for an emulator's endpoints, made once each, and what their errors mean."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
-from harness.engines.base import Endpoints
+from handlers.aws import AwsError
+from harness.engines.base import Endpoints, Engine
+from harness.errors import EngineError
 
 
 class Clients:
@@ -49,3 +53,13 @@ class Clients:
         for client in self._clients.values():
             client.close()
         self._clients.clear()
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn what an engine's clients raise into EngineError."""
+    try:
+        yield
+    except (BotoCoreError, AwsError) as error:
+        engine.check()
+        raise EngineError(f"engine {engine.name} no longer answers: {error}") from error

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError
 from rich.console import Console
 
-from handlers.aws import AwsError
 from harness.doctor.memory import bytes_for, rows_that_fit
 from harness.engines.base import Deployment, Engine
-from harness.errors import EngineError, EnvironmentProblem
+from harness.engines.clients import translated
+from harness.errors import EnvironmentProblem
 from harness.load.locust_process import LocustOptions
 from harness.load.result import load_result, write_samples
 from harness.load.schedule import LoadSpec, schedule
@@ -171,13 +170,3 @@ class Loader:
     def bar(self, label: str, total: int) -> ProgressBar:
         """Return a progress bar for a long step."""
         return ProgressBar(self._console, label, total, hidden=self._quiet)
-
-
-@contextmanager
-def translated(engine: Engine) -> Iterator[None]:
-    """Turn what an engine's clients raise into EngineError."""
-    try:
-        yield
-    except (BotoCoreError, AwsError) as error:
-        engine.check()
-        raise EngineError(f"engine {engine.name} no longer answers: {error}") from error

@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from harness.doctor.memory import rows_that_fit
 from harness.engines.base import Engine
+from harness.engines.clients import translated
 from harness.errors import EnvironmentProblem, UsageError
-from harness.load.core import Loader, LoadOptions, all_conserved, rows_of, translated
+from harness.load.core import Loader, LoadOptions, all_conserved, rows_of
 from harness.load.locust_process import LocustOptions
 from harness.load.monitor import Look
 from harness.load.result import load_result, write_samples
@@ -128,9 +127,6 @@ class Saturation:
 
 class Searcher(Loader):
     """Searches on an engine that is started by the caller's `with`."""
-
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        super().__init__(console, quiet=quiet)
 
     def search(self, engine: Engine, options: SearchOptions, folder: Path) -> Saturation:
         """Search, then audit every row of every step; writes the results into `folder`.

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from harness.load.core import LoadRun
 from harness.load.result import first_errors
+from harness.results import memory_scope
 
 PERCENTILES = ("50", "90", "95", "99", "99.9")
 _NAMES = {"upload": "upload", "end_to_end": "end to end"}
@@ -39,8 +40,9 @@ def print_summary(console: Console, run: LoadRun) -> None:
         say(f"           end-to-end p50 in the first half {first:,.0f} ms, in the second {second:,.0f} ms")
     cpu = result["cpu_seconds"]
     say(
-        f"           peak memory {result['memory_peak_bytes'] / 1e9:.1f} GB; harness {result['harness_cpu_share']:.1%} "
-        f"of one core, of it telemetry {result['tracker_cpu_share']:.1%}; Locust {cpu['locust']:.1f} s of CPU"
+        f"           peak memory {result['memory_peak_bytes'] / 1e9:.1f} GB ({memory_scope(result)}); harness "
+        f"{result['harness_cpu_share']:.1%} of one core, of it telemetry {result['tracker_cpu_share']:.1%}; "
+        f"Locust {cpu['locust']:.1f} s of CPU"
     )
     if load["uploads_failed"] or load["uploads_ambiguous"]:
         say(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.report.tables import Table, bytes_text, milliseconds_text, number, percent, seconds_text
+from harness.results import memory_scope
 
 PUBLISHED_ROWS = 558_000
 PUBLISHED_CLEAN_SECONDS = 90.0
@@ -88,7 +89,7 @@ def run_tiles(result: Mapping[str, Any]) -> list[Tile]:
         tiles.append(_tile("clean", seconds_text(result.get("clean_seconds")), "from the upload's end"))
     lost = audit["problems"].get("lost", 0)
     tiles.append(Tile("lost", f"{lost:,}", "rows", f"{dead_lettered(audit):,} in dead-letter queues"))
-    tiles.append(_tile("peak memory", bytes_text(result["memory_peak_bytes"]), "all processes together"))
+    tiles.append(_tile("peak memory", bytes_text(result["memory_peak_bytes"]), memory_scope(result)))
     tiles.append(Tile("harness", percent(result.get("harness_cpu_share")), "of a core", "to watch all this"))
     return tiles
 

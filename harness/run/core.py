@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from botocore.exceptions import BotoCoreError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from handlers.aws import AwsError
 from harness.audit import AuditReport, audit
 from harness.audit.audit import Audited, count_items
 from harness.bench.engine import Loop, measure
@@ -23,7 +21,8 @@ from harness.bench.engine import shares as share_of_ceiling
 from harness.corpus import CorpusSpec, ForeignSummary, Manifest, cached, scan_foreign
 from harness.doctor.memory import bytes_for, rows_that_fit
 from harness.engines.base import Deployment, Engine
-from harness.errors import EngineError, EnvironmentProblem
+from harness.engines.clients import translated
+from harness.errors import EnvironmentProblem
 from harness.fingerprint import fingerprint
 from harness.queues import read_depths
 from harness.report import write_report
@@ -119,11 +118,8 @@ class Runner:
 
         Raises StageStuck, and EngineError where the engine ends or no longer answers.
         """
-        try:
+        with translated(engine):
             return self._run(engine, given, options, folder)
-        except (BotoCoreError, AwsError) as error:
-            engine.check()
-            raise EngineError(f"engine {engine.name} no longer answers: {error}") from error
 
     def _run(self, engine: Engine, given: Input, options: RunOptions, folder: Path) -> RunResult:
         ceiling = self._ceiling(engine) if options.ceiling else []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from harness.results import memory_scope
 from harness.run.core import RunResult
 
 PUBLISHED = "published design on AWS: 558,000 rows cleaned in 90 s, inserted at 1,860 rows/s"
@@ -42,8 +43,9 @@ def print_summary(console: Console, run: RunResult) -> None:
         soft_wrap=True,
     )
     share = run.result["harness_cpu_share"]
+    memory = f"{run.watched.memory_peak / 1e9:.1f} GB ({memory_scope(run.result)})"
     console.print(
-        f"           peak memory {run.watched.memory_peak / 1e9:.1f} GB, harness {share:.1%} of one core; {PUBLISHED}",
+        f"           peak memory {memory}, harness {share:.1%} of one core\n           {PUBLISHED}",
         highlight=False,
         soft_wrap=True,
     )

@@ -219,6 +219,35 @@ def test_load_when_it_is_ended_leaves_nothing_behind(tmp_path: Path, number: sig
             process.stdout.close()
 
 
+def test_load_when_locust_is_killed_midway_still_accounts_for_every_row_and_says_what_was_not_sent(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-m", "harness", "bench", "load", "--seconds", "120", "--rate", "300", "--warmup", "0"]
+    process = subprocess.Popen(
+        [*command, "--quarantine", "0", "--poison", "0", "--out", str(tmp_path / "runs")],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        wait_for_line(process, r"update [1-9]")
+        locusts = [p for p in descendants(process.pid) if "locust" in p.cmdline()]
+        assert locusts
+        for locust in locusts:
+            locust.kill()
+        said, _ = process.communicate(timeout=180)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == ExitCode.ENVIRONMENT, said
+    assert "files of the schedule were not sent" in said
+    result = json.loads((tmp_path / "runs" / "latest" / "result.json").read_text())
+    assert result["load"]["files_unsent"] > 0
+    assert result["audit"]["conserved"]
+    assert result["audit"]["rows"] == result["audit"]["updated"] > 0
+
+
 def test_saturation_when_the_budget_is_short_judges_what_it_tried_and_audits_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "harness", "bench", "saturation", "--start", "100", "--budget", "40", "--json"]
     command += ["--out", str(tmp_path / "runs")]

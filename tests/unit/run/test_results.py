@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import EnvironmentProblem, UsageError
-from harness.results import SCHEMA_VERSION, new_run_folder, read_lines, read_stored, save_result
+from harness.results import SCHEMA_VERSION, memory_scope, new_run_folder, read_lines, read_stored, save_result
 
 
 def test_save_result_when_done_can_be_read_from_folder_and_file(tmp_path: Path) -> None:
@@ -78,3 +78,11 @@ def test_read_stored_when_a_suite_and_a_result_are_there_takes_the_result(tmp_pa
         (tmp_path / name).write_text(json.dumps({"schema_version": SCHEMA_VERSION, "kind": kind}))
     assert read_stored(tmp_path).kind == "run"
     assert read_stored(tmp_path / "aggregate.json").kind == "suite"
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [("embedded", "all processes together"), ("localstack", "not counted"), ("localstack-data", "not counted")],
+)
+def test_memory_scope_when_services_run_in_containers_says_that_they_are_not_in_it(engine: str, words: str) -> None:
+    assert words in memory_scope({"engine": {"name": engine}})
