@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,20 @@ from rich.console import Console
 
 from harness.errors import UsageError
 
-out = Console()
-err = Console(stderr=True)
+LOG_WIDTH = 140
+"""Columns for a file, a pipe or a CI log, which have no width of their own; the variable COLUMNS overrides it."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console as wide as its terminal, or wide enough for whole tables where there is none."""
+    found = Console(stderr=stderr)
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        found.width = LOG_WIDTH
+    return found
+
+
+out = console()
+err = console(stderr=True)
 
 Rows = Annotated[int, typer.Option("--rows", "-n", help="Rows of the generated corpus.")]
 Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same bytes on any machine.")]

@@ -24,6 +24,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from harness.commands.options import console as make_console
 from harness.errors import EnvironmentProblem, UsageError
 from harness.gate.decide import differences_of, rule
 from harness.gate.model import Planned, Policy, Side, Trial, Verdict
@@ -175,7 +176,7 @@ def calibrate(
     gates: Annotated[int, typer.Option(help="Gates drawn from the pool.")] = 2000,
 ) -> None:
     """Collect trials with and without a planted slowdown, and print the rates of false alarms and of detection."""
-    console = Console()
+    console = make_console()
     chosen = load_suite(suite)
     policy = chosen.gate.policy if pairs is None else replace(chosen.gate.policy, pairs=pairs)
     policy.check()
