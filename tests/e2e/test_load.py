@@ -82,6 +82,35 @@ def test_load_when_sent_by_two_processes_uploads_every_file_once(tmp_path: Path)
     assert sorted(one.sample.number for one in run.found.outcomes) == list(range(SPEC.files))
 
 
+def test_load_when_workers_are_started_by_hand_uploads_every_file_once(tmp_path: Path) -> None:
+    port = locust_process.free_port("127.0.0.1")
+    options = LoadOptions(SPEC, 0, LocustOptions(workers=2, master_port=port))
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker", "--master-host", "127.0.0.1"]
+    with EmbeddedEngine() as engine:
+        variables = {
+            **environment(tmp_path),
+            "AWS_ENDPOINT_URL": engine.endpoints.default,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        with (tmp_path / "workers.log").open("wb") as log:
+            workers = [
+                subprocess.Popen([*command, "--master-port", str(port)], env=variables, stdout=log, stderr=log)
+                for _ in range(2)
+            ]
+        try:
+            run = QUIET.run(engine, options, tmp_path)
+            for worker in workers:
+                worker.wait(60)
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.wait()
+    assert run.conserved, (tmp_path / "workers.log").read_text()
+    assert sorted(one.sample.number for one in run.found.outcomes) == list(range(SPEC.files))
+
+
 def test_load_when_locust_uploads_nothing_fails_with_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
