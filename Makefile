@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
+# Tests have the machine to themselves, also under make -j.
+.NOTPARALLEL:
 .PHONY: help run test test-docker test-compose test-fidelity lint check bench gate setup lock clean
 
 help:

@@ -7,14 +7,13 @@ harmless even after the update.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from handlers.aws import JsonClient, client, deadline_of
 from handlers.failures import deliveries
 from handlers.init_phase import prepare
-from handlers.record_batch import INSERTED, INSERTED_AT, STATUS
+from handlers.record_batch import INSERTED, INSERTED_AT, STATUS, utc_now
 from handlers.settings import Settings
 from handlers.settlement import Attempt, settle
 from handlers.table_writer import ItemEncoder, TableWriter
@@ -61,11 +60,6 @@ def run(event: dict[str, Any], table: TableWriter, sqs: JsonClient, config: Sett
     spent = (time.perf_counter() - began) * 1000
     attempt = Attempt(STAGE, config.insert_queue_url, good, bad, keys, written, spent, started)
     return settle(attempt, sqs, config.retry_delay, context, deadline)
-
-
-def utc_now() -> str:
-    """Return the current time as stored in items: ISO 8601, UTC, milliseconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 prepare("dynamodb", "sqs")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import blake2b
 from json.encoder import encode_basestring as quote
 from typing import Any
@@ -36,6 +37,11 @@ NUMBER_ATTRIBUTES = frozenset({AMOUNT_MINOR, AMOUNT_BASE})
 
 Row = list[Any]
 """[row number, cell, cell, ...] with one cell per column."""
+
+
+def utc_now() -> str:
+    """Return the current time as stored in items: ISO 8601, UTC, milliseconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 class RecordBatchError(ValueError):

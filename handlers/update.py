@@ -15,8 +15,7 @@ from typing import Any
 from handlers.aws import JsonClient, client, deadline_of
 from handlers.failures import deliveries
 from handlers.init_phase import prepare
-from handlers.insert import utc_now
-from handlers.record_batch import PROCESSED, PROCESSED_AT, STATUS, Row
+from handlers.record_batch import PROCESSED, PROCESSED_AT, STATUS, Row, utc_now
 from handlers.settings import Settings
 from handlers.settlement import Attempt, settle
 from handlers.table_writer import ItemEncoder, TableWriter, Written

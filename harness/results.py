@@ -48,7 +48,7 @@ def save_result(folder: Path, result: dict[str, Any]) -> Path:
 
 
 def memory_scope(result: Mapping[str, Any]) -> str:
-    """Return whose memory and CPU a result holds, in words: Docker's containers are no children of the harness."""
+    """Return whose memory a result holds, in words: Docker's containers are no children of the harness."""
     return "all processes together" if result["engine"]["name"] == "embedded" else "LocalStack's containers not counted"
 
 

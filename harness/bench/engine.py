@@ -51,7 +51,7 @@ class Loop:
         return {**vars(self), "items_per_second": round(self.items_per_second, 1)}
 
 
-def shares(loops: Sequence[Loop], rates: Mapping[str, float]) -> dict[str, float]:
+def shares_of_ceiling(loops: Sequence[Loop], rates: Mapping[str, float]) -> dict[str, float]:
     """Return each stage's rows a second, given in `rates`, as a share of its bare loop's; only stages that have one."""
     ceilings = {loop.name: loop.items_per_second for loop in loops}
     return {

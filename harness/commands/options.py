@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from harness.console import console
 from harness.errors import UsageError
-
-LOG_WIDTH = 140
-"""Columns for a file, a pipe or a CI log, which have no width of their own; the variable COLUMNS overrides it."""
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Return a console as wide as its terminal, or wide enough for whole tables where there is none."""
-    found = Console(stderr=stderr)
-    if not found.is_terminal and "COLUMNS" not in os.environ:
-        found.width = LOG_WIDTH
-    return found
-
 
 out = console()
 err = console(stderr=True)

@@ -11,6 +11,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.engines.base import Deployment
@@ -61,11 +62,20 @@ def put_functions(halves: Halves, outputs: Mapping[str, str], clients: Clients, 
     url = ""
     if halves.split.notifications:
         url = str(clients.get("sqs").get_queue_url(QueueName=halves.notification_queue)["QueueUrl"])
+    stored: dict[str, Path] = {}
+
+    def fetch_code(logical_id: str, spec: Mapping[str, Any]) -> Path:
+        # The functions of a stack share one package as a rule: it travels once.
+        named = json.dumps(dict(spec), sort_keys=True)
+        if named not in stored:
+            stored[named] = control.put_package(_package(clients, logical_id, spec))
+        return stored[named]
+
     stack = build_stack(
         halves.split,
         resolve,
         context,
-        fetch_code=lambda logical_id, spec: control.put_package(_package(clients, logical_id, spec)),
+        fetch_code=fetch_code,
         queue_url=lambda arn: str(clients.get("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]),
         notification_queue_url=url,
     )

@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from harness.commands.options import console as make_console
+from harness.console import console as make_console
 from harness.errors import EnvironmentProblem, UsageError
 from harness.gate.decide import differences_of, rule
 from harness.gate.model import Planned, Policy, Side, Trial, Verdict

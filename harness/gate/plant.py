@@ -51,7 +51,7 @@ def _slow_down():
 
 
 def handler(event, context):
-    # Not on import: other stages import some of these modules and must not be slowed down with them.
+    # Not on import: whoever imports this module for something else must not be slowed down with it.
     if not any(_began):
         _slow_down()
     _began[:] = _time.perf_counter(), _cpu()

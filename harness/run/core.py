@@ -16,8 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 
 from harness.audit import AuditReport, audit
 from harness.audit.audit import Audited, count_items
-from harness.bench.engine import Loop, measure
-from harness.bench.engine import shares as share_of_ceiling
+from harness.bench.engine import Loop, measure, shares_of_ceiling
 from harness.corpus import CorpusSpec, ForeignSummary, Manifest, cached, scan_foreign
 from harness.doctor.memory import bytes_for, rows_that_fit
 from harness.engines.base import Deployment, Engine
@@ -187,7 +186,7 @@ class Runner:
     ) -> dict[str, Any]:
         clean = watched.totals["clean"]
         report = engine.report()
-        shares = share_of_ceiling(ceiling, {name: totals.rate for name, totals in watched.totals.items()})
+        shares = shares_of_ceiling(ceiling, {name: totals.rate for name, totals in watched.totals.items()})
         return {
             "kind": "run",
             "began": round(began, 3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.commands.options import LOG_WIDTH, console
+from harness.console import LOG_WIDTH, console
 
 
 def test_console_when_there_is_no_terminal_is_wide_enough_for_tables(monkeypatch: pytest.MonkeyPatch) -> None:
