@@ -1,0 +1,6 @@
+"""SQS: standard and FIFO queues in one process on loopback; see docs/data-plane.md.
+
+`deadlines`, `message`, `queue`, `fifo`, `broker` and `move_tasks` are the model: pure, on a clock that is given.
+`attributes`, `message_attributes` and `bodies` decide what is accepted. `operations` and `sending` are the API's
+operations, `json_protocol` and `query_protocol` its two wire formats, `service` long polls and timers.
+"""

@@ -1,0 +1,325 @@
+"""A standard queue, pure: every method is given the time, nothing waits, nothing is sent.
+
+Ready messages stand in order of arrival, those that come back (their visibility timeout ended) before all others;
+delayed and in-flight ones lie in `Deadlines`. No operation walks the queue: each costs O(log n) or less, amortized.
+"""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.data_plane.queues import limits
+from harness.data_plane.queues.deadlines import Deadlines
+from harness.data_plane.queues.errors import SqsError, invalid_value, not_a_handle
+from harness.data_plane.queues.message import DELAYED, GONE, IN_FLIGHT, READY, Extra, Message
+
+_HANDLE_PREFIX = "AQEB"
+Exhausted = Callable[["Queue", Message, int], bool]
+"""Given a queue, a message that was received as often as its policy allows, and the time: move it to the dead-letter
+queue and return True, or return False when there is none, so that it is received once more."""
+
+
+@dataclass(frozen=True)
+class Redrive:
+    """A redrive policy."""
+
+    target_arn: str
+    max_receives: int
+
+
+@dataclass(frozen=True)
+class QueueConfig:
+    """What a queue's attributes mean for its messages; times in ms, sizes in bytes."""
+
+    visibility: int = 30_000
+    delay: int = 0
+    retention: int = 345_600_000
+    wait: int = 0
+    max_bytes: int = limits.MESSAGE_BYTES
+    redrive: Redrive | None = None
+    fifo: bool = False
+    content_deduplication: bool = False
+    group_deduplication: bool = False
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Messages that are visible, in flight and delayed."""
+
+    visible: int
+    in_flight: int
+    delayed: int
+
+
+class Queue:
+    """A standard queue."""
+
+    def __init__(self, arn: str, config: QueueConfig, exhausted: Exhausted, in_flight_limit: int) -> None:
+        self.arn = arn
+        self.config = config
+        self._exhausted = exhausted
+        self._limit = in_flight_limit
+        # Receipt handles of an earlier queue of the same name are none of this one's.
+        self._token = f"{_HANDLE_PREFIX}{secrets.token_hex(8)}"
+        self._numbers = 0
+        self._empty()
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self.arn.rsplit(":", 1)[-1]
+
+    def _empty(self) -> None:
+        self._fresh: deque[Message] = deque()
+        self._returned: list[tuple[int, Message]] = []
+        self._ready = 0
+        self._delayed: Deadlines[Message] = Deadlines()
+        self._flying: Deadlines[Message] = Deadlines()
+        # Messages that were received at least once, by number: those that a receipt handle may name.
+        self._received: dict[int, Message] = {}
+
+    # sending
+
+    def send(self, now: int, content: bytes, delay: int | None = None, extra: Extra | None = None) -> Message:
+        """Add a message; `delay` in ms, None for the queue's own. Returns it."""
+        return self.put(now, content, now, self.config.delay if delay is None else delay, extra)
+
+    def put(self, now: int, content: bytes, sent: int, delay: int, extra: Extra | None) -> Message:
+        """Add a message that was sent at `sent`, which is earlier than `now` when it comes from another queue."""
+        self._numbers += 1
+        message = Message(content, self._numbers, sent, extra)
+        if delay > 0:
+            message.state = DELAYED
+            message.due = now + delay
+            self._delayed.add(message.due, message.number, message)
+        else:
+            self._ready += 1
+            self._put_ready(message)
+        return message
+
+    # receiving
+
+    def receive(self, now: int, count: int, visibility: int | None = None) -> list[Message]:
+        """Return up to `count` messages, now in flight for `visibility` ms (None: the queue's own).
+
+        Returns fewer, or none, when the number in flight reaches its limit; `over_limit` tells.
+        """
+        self._advance(now)
+        if not self._ready:
+            return []
+        count = min(count, self._limit - len(self._flying))
+        hidden = self.config.visibility if visibility is None else visibility
+        redrive = self.config.redrive
+        taken: list[Message] = []
+        while len(taken) < count and (message := self._take(now)) is not None:
+            if redrive is not None and message.receives >= redrive.max_receives and self._exhausted(self, message, now):
+                self._received.pop(message.number, None)
+                message.state = GONE
+                self._removed(message)
+                continue
+            taken.append(message)
+            self._deliver(now, message, hidden)
+        for message in taken:
+            if hidden <= 0:
+                self._come_back(message)
+        self._settle()
+        return taken
+
+    def redeliver(self, now: int, message: Message, visibility: int | None) -> None:
+        """Give an in-flight message the visibility timeout anew (a receive that is attempted again)."""
+        self._flying.discard(message.due, message.number)
+        message.due = now + (self.config.visibility if visibility is None else visibility)
+        self._flying.add(message.due, message.number, message)
+
+    def _deliver(self, now: int, message: Message, hidden: int) -> None:
+        message.receives += 1
+        if not message.first_received:
+            message.first_received = now
+        message.state = IN_FLIGHT
+        message.due = now + hidden
+        if hidden > 0:
+            self._flying.add(message.due, message.number, message)
+        self._received[message.number] = message
+
+    def over_limit(self) -> bool:
+        """Return whether as many messages are in flight as may be."""
+        return len(self._flying) >= self._limit
+
+    def handle(self, message: Message) -> str:
+        """Return the receipt handle of a message that was just received."""
+        return f"{self._token}.{message.number}.{message.receives}"
+
+    # deleting and hiding
+
+    def delete(self, now: int, handle: str) -> None:
+        """Delete the message of a receipt handle; raises SqsError for a handle that is not this queue's.
+
+        As on SQS a message that is gone already is no error, and a handle works until the message is received again:
+        an older one is accepted and deletes nothing.
+        """
+        message = self._find(now, handle)
+        if message is not None:
+            self.remove(message)
+
+    def change_visibility(self, now: int, handle: str, visibility: int) -> None:
+        """Make the message of a handle visible `visibility` ms from now; 0 is at once. Raises SqsError."""
+        message = self._find(now, handle)
+        if message is None:
+            raise invalid_value(
+                handle,
+                "ReceiptHandle",
+                "Message does not exist or is not available for visibility timeout change.",
+            )
+        if message.state == IN_FLIGHT:
+            self._flying.discard(message.due, message.number)
+            if visibility > 0:
+                message.due = now + visibility
+                self._flying.add(message.due, message.number, message)
+            else:
+                self._come_back(message)
+        elif visibility > 0:
+            # It was visible again, but nobody else has received it yet.
+            self._unready()
+            message.state = IN_FLIGHT
+            message.due = now + visibility
+            self._flying.add(message.due, message.number, message)
+
+    def remove(self, message: Message) -> None:
+        """Take a received message out, wherever it is."""
+        if message.state == IN_FLIGHT:
+            self._flying.discard(message.due, message.number)
+        elif message.state == READY:
+            self._unready()
+        message.state = GONE
+        message.content = b""
+        self._received.pop(message.number, None)
+        self._removed(message)
+
+    def _find(self, now: int, handle: str) -> Message | None:
+        """Return the message whose latest receipt handle this is; None for one that is no longer the latest."""
+        self._advance(now)
+        number, receives = self._parse(handle)
+        message = self._received.get(number)
+        if message is None or message.receives != receives:
+            return None
+        return message
+
+    def _parse(self, handle: str) -> tuple[int, int]:
+        token, _, rest = handle.partition(".")
+        number, _, receives = rest.partition(".")
+        if token != self._token or not (number.isdecimal() and receives.isdecimal() and rest.isascii()):
+            raise not_a_handle(handle)
+        if len(rest) > 40:
+            raise not_a_handle(handle)
+        return int(number), int(receives)
+
+    def purge(self) -> None:
+        """Drop every message."""
+        self._empty()
+
+    # looking
+
+    def counts(self, now: int) -> Counts:
+        """Return how many messages are visible, in flight and delayed."""
+        self._advance(now)
+        self._drop_expired(now)
+        return Counts(self._ready, len(self._flying), len(self._delayed))
+
+    def next_event(self) -> int | None:
+        """Return when the next delayed or in-flight message becomes visible; None when there is none."""
+        instants = [t for t in (self._delayed.next(), self._flying.next()) if t is not None]
+        return min(instants) if instants else None
+
+    def take_for_move(self, now: int) -> Message | None:
+        """Take a visible message out of the queue for good; None when there is none."""
+        self._advance(now)
+        message = self._take(now)
+        if message is not None:
+            self._received.pop(message.number, None)
+            message.state = GONE
+            self._removed(message)
+        self._settle()
+        return message
+
+    def reconfigure(self, now: int, config: QueueConfig) -> None:
+        """Take on changed attributes. A changed delay holds for messages sent from now on."""
+        self._advance(now)
+        self.config = config
+
+    def _advance(self, now: int) -> None:
+        """Make visible what is due."""
+        for message in self._delayed.take_due(now):
+            message.state = READY
+            self._ready += 1
+            self._put_ready(message)
+        for message in self._flying.take_due(now):
+            self._come_back(message)
+
+    def _come_back(self, message: Message) -> None:
+        message.state = READY
+        self._ready += 1
+        self._put_back(message)
+
+    # the order of ready messages: what a FIFO queue does otherwise
+
+    def _put_ready(self, message: Message) -> None:
+        self._fresh.append(message)
+
+    def _put_back(self, message: Message) -> None:
+        if not message.listed:
+            message.listed = True
+            heapq.heappush(self._returned, (message.number, message))
+
+    def _unready(self) -> None:
+        """Take a message that had come back out of the ready ones; its entry in the heap is dropped later."""
+        self._ready -= 1
+
+    def _take(self, now: int) -> Message | None:
+        """Take the next message that is ready and not past its retention."""
+        oldest = now - self.config.retention
+        while self._ready:
+            if self._returned:
+                message = heapq.heappop(self._returned)[1]
+                message.listed = False
+                if message.state != READY:
+                    continue
+            else:
+                message = self._fresh.popleft()
+            self._ready -= 1
+            if message.sent > oldest:
+                return message
+            self._expire(message)
+        return None
+
+    def _removed(self, message: Message) -> None:
+        """Hear of a message that left the queue for good."""
+
+    def _settle(self) -> None:
+        """End a receive."""
+
+    def _expire(self, message: Message) -> None:
+        message.state = GONE
+        message.content = b""
+        self._received.pop(message.number, None)
+        self._removed(message)
+
+    def _drop_expired(self, now: int) -> None:
+        oldest = now - self.config.retention
+        while self._fresh and self._fresh[0].sent <= oldest:
+            self._ready -= 1
+            self._expire(self._fresh.popleft())
+        while self._returned and (self._returned[0][1].state != READY or self._returned[0][1].sent <= oldest):
+            message = heapq.heappop(self._returned)[1]
+            message.listed = False
+            if message.state == READY:
+                self._ready -= 1
+                self._expire(message)
+
+
+def over_limit() -> SqsError:
+    """Return the error of a short poll while as many messages are in flight as may be."""
+    return SqsError("OverLimit", "Too many messages in flight.")

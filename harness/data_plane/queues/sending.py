@@ -1,0 +1,205 @@
+"""SendMessage and SendMessageBatch."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from harness.data_plane.queues import limits, message_attributes
+from harness.data_plane.queues.batches import answer, entries_of, failure
+from harness.data_plane.queues.bodies import INVALID_CHARACTERS, encoded
+from harness.data_plane.queues.errors import SqsError, invalid, invalid_value, missing
+from harness.data_plane.queues.fifo import FifoQueue
+from harness.data_plane.queues.ids import message_ids
+from harness.data_plane.queues.message import Extra, content
+from harness.data_plane.queues.queue import Queue
+from harness.data_plane.queues.requests import Request, integer, optional_text, wrong_type
+
+_TRACE_HEADER = "AWSTraceHeader"
+_FIFO_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
+_PLAIN = {"Id", "MessageBody", "QueueUrl"}
+
+
+@dataclass(slots=True)
+class _Accepted:
+    """A message that was found to be in order. `extra` is None where it has nothing but a body."""
+
+    entry_id: str
+    body: str
+    data: bytes
+    size: int
+    extra: Extra | None = None
+    delay: int | None = None
+    attributes_md5: str = ""
+    trace_md5: str = ""
+
+
+def send(queue: Queue, now: int, request: Request) -> bytes:
+    """Send one message and return the answer; raises SqsError."""
+    _check_fifo_members(queue, [request], alone=True)
+    accepted = _accept(queue, request)
+    if accepted.size > queue.config.max_bytes:
+        raise invalid(
+            f"One or more parameters are invalid. Reason: Message must be shorter than {queue.config.max_bytes} bytes."
+        )
+    return f"{{{_put(queue, now, accepted, message_ids(1)[0])}}}".encode()
+
+
+def send_batch(queue: Queue, now: int, request: Request) -> bytes:
+    """Send a batch and return the answer: entries with a message that is refused fail alone. Raises SqsError for what
+    is wrong with the whole."""
+    entries = entries_of(request, "SendMessageBatchRequestEntry")
+    _check_fifo_members(queue, entries, alone=False)
+    failed: list[str] = []
+    messages: list[_Accepted] = []
+    total = 0
+    largest = queue.config.max_bytes
+    for entry in entries:
+        try:
+            accepted = _accept(queue, entry)
+            total += accepted.size
+            if accepted.size > largest:
+                raise invalid(
+                    f"One or more parameters cannot be validated. Reason: Message must be shorter than {largest} bytes."
+                )
+        except SqsError as error:
+            failed.append(failure(entry["Id"], error))
+        else:
+            messages.append(accepted)
+    if total > limits.MESSAGE_BYTES:
+        raise SqsError(
+            "BatchRequestTooLong",
+            f"Batch requests cannot be longer than {limits.MESSAGE_BYTES} bytes. You have sent {total} bytes.",
+        )
+    done = [
+        f'{{"Id":"{accepted.entry_id}",{_put(queue, now, accepted, message_id)}}}'
+        for accepted, message_id in zip(messages, message_ids(len(messages)), strict=True)
+    ]
+    return answer(done, failed)
+
+
+def _put(queue: Queue, now: int, accepted: _Accepted, message_id: str) -> str:
+    """Put an accepted message into its queue, unless it is a duplicate; returns the members of its result."""
+    md5 = hashlib.md5(accepted.data, usedforsecurity=False).hexdigest()
+    extra = accepted.extra
+    sequence = ""
+    if isinstance(queue, FifoQueue) and extra is not None:
+        group = extra.group or ""
+        deduplication_id = extra.deduplication_id or hashlib.sha256(accepted.data).hexdigest()
+        earlier = queue.earlier(now, group, deduplication_id)
+        if earlier is None:
+            kept = content(md5, message_id, orjson.dumps(accepted.body))
+            sent = queue.send_in_group(now, kept, message_id, group, deduplication_id, extra)
+            number = sent.extra.sequence if sent.extra is not None else None
+        else:
+            message_id, number = earlier
+        sequence = f',"SequenceNumber":"{number}"'
+    else:
+        queue.send(now, content(md5, message_id, orjson.dumps(accepted.body)), accepted.delay, extra)
+    checksums = f',"MD5OfMessageAttributes":"{accepted.attributes_md5}"' if accepted.attributes_md5 else ""
+    if accepted.trace_md5:
+        checksums += f',"MD5OfMessageSystemAttributes":"{accepted.trace_md5}"'
+    return f'"MessageId":"{message_id}","MD5OfMessageBody":"{md5}"{checksums}{sequence}'
+
+
+def _accept(queue: Queue, entry: Mapping[str, Any]) -> _Accepted:
+    """Check one message; raises SqsError."""
+    body = entry.get("MessageBody")
+    if not isinstance(body, str):
+        if body is None:
+            raise missing("MessageBody")
+        raise wrong_type("MessageBody", "a string")
+    if not body:
+        raise missing("MessageBody")
+    data = encoded(body)
+    if data is None:
+        raise SqsError("InvalidMessageContents", INVALID_CHARACTERS)
+    accepted = _Accepted(entry.get("Id", ""), body, data, len(data))
+    if not entry.keys() <= _PLAIN or queue.config.fifo:
+        _accept_more(queue, entry, accepted)
+    return accepted
+
+
+def _accept_more(queue: Queue, entry: Mapping[str, Any], accepted: _Accepted) -> None:
+    extra = Extra()
+    delay = integer(entry, "DelaySeconds")
+    if delay is not None:
+        if not 0 <= delay <= limits.DELAY_SECONDS:
+            raise invalid_value(delay, "DelaySeconds", f"DelaySeconds must be >= 0 and <= {limits.DELAY_SECONDS}.")
+        if queue.config.fifo and delay:
+            raise invalid_value(
+                delay,
+                "DelaySeconds",
+                "The request include parameter that is not valid for this queue type.",
+            )
+        accepted.delay = delay * 1000
+    extra.group = _fifo_id(entry, "MessageGroupId")
+    extra.deduplication_id = _fifo_id(entry, "MessageDeduplicationId")
+    if extra.deduplication_id is not None and not queue.config.fifo:
+        raise invalid_value(
+            extra.deduplication_id,
+            "MessageDeduplicationId",
+            "The request includes a parameter that is not valid for this queue type.",
+        )
+    attributes = _attribute_map(entry, "MessageAttributes")
+    if attributes:
+        accepted.size += message_attributes.check(attributes)
+        accepted.attributes_md5 = extra.md5 = message_attributes.md5(attributes)
+        extra.attributes = orjson.dumps(message_attributes.kept(attributes))
+    system = _attribute_map(entry, "MessageSystemAttributes")
+    if system:
+        extra.trace_header = _trace_header(system)
+        accepted.trace_md5 = message_attributes.md5(system)
+    if queue.config.fifo or extra.group is not None or attributes or system:
+        accepted.extra = extra
+
+
+def _trace_header(system: Mapping[str, Any]) -> str:
+    unknown = sorted(set(system) - {_TRACE_HEADER})
+    if unknown:
+        raise invalid(
+            f"Message system attribute name '{unknown[0]}' is invalid. The only one that exists is {_TRACE_HEADER}."
+        )
+    value = system[_TRACE_HEADER]
+    message_attributes.check(system)
+    if value.get("DataType") != "String":
+        raise invalid(f"The message system attribute '{_TRACE_HEADER}' must be of type String.")
+    return str(value["StringValue"])
+
+
+def _attribute_map(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = entry.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise wrong_type(name, "a map")
+    return value
+
+
+def _fifo_id(entry: Mapping[str, Any], name: str) -> str | None:
+    value = optional_text(entry, name)
+    if value is not None and not _FIFO_ID.fullmatch(value):
+        raise invalid_value(
+            value, name, f"{name} can only include alphanumeric and punctuation characters. 1 to 128 in length."
+        )
+    return value
+
+
+def _check_fifo_members(queue: Queue, entries: list[Any], *, alone: bool) -> None:
+    """Raise SqsError where a FIFO queue's message lacks what it must have; in a batch this refuses the whole."""
+    config = queue.config
+    if not config.fifo:
+        return
+    for entry in entries:
+        if entry.get("MessageGroupId") is None:
+            raise missing("MessageGroupId") if alone else invalid(missing("MessageGroupId").message)
+        if entry.get("MessageDeduplicationId") is None and not config.content_deduplication:
+            raise invalid(
+                "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided "
+                "explicitly"
+            )
