@@ -27,9 +27,9 @@ def entries_of(request: Request, kind: str) -> list[dict[str, Any]]:
     seen = set()
     for entry in entries:
         name = entry.get("Id")
-        if name is None:
-            raise missing("Id")
         if not isinstance(name, str) or not _ENTRY_ID.fullmatch(name):
+            if name is None:
+                raise missing("Id")
             raise SqsError(
                 "InvalidBatchEntryId",
                 "A batch entry id can only contain alphanumeric characters, hyphens and underscores. "

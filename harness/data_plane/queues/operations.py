@@ -159,7 +159,8 @@ class QueueOperations:
         if hosted.purged is not None and now < hosted.purged + self._waits.purge * 1000:
             raise SqsError(
                 "PurgeQueueInProgress",
-                f"Only one PurgeQueue operation on {hosted.queue.name} is allowed every {limits.PURGE_SECONDS} seconds.",
+                f"Only one PurgeQueue operation on {hosted.queue.name} is allowed "
+                f"every {limits.PURGE_SECONDS} seconds.",
             )
         hosted.purged = now
         hosted.queue.purge()

@@ -82,7 +82,7 @@ def _structure(fields: Mapping[str, str]) -> dict[str, Any]:
     request: dict[str, Any] = {}
     numbered: dict[str, dict[int, dict[str, str]]] = {}
     for name, value in fields.items():
-        head, dot, rest = name.partition(".")
+        head, _, rest = name.partition(".")
         if head not in _LISTS and head not in _MAPS and head not in _ENTRIES:
             request[name] = _integer(name, value) if name in _INTEGERS else value
             continue

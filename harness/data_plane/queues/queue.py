@@ -84,12 +84,8 @@ class Queue:
 
     # sending
 
-    def send(self, now: int, content: bytes, delay: int | None = None, extra: Extra | None = None) -> Message:
-        """Add a message; `delay` in ms, None for the queue's own. Returns it."""
-        return self.put(now, content, now, self.config.delay if delay is None else delay, extra)
-
     def put(self, now: int, content: bytes, sent: int, delay: int, extra: Extra | None) -> Message:
-        """Add a message that was sent at `sent`, which is earlier than `now` when it comes from another queue."""
+        """Add a message and return it. `sent` is earlier than `now` when it comes from another queue; `delay` in ms."""
         self._numbers += 1
         message = Message(content, self._numbers, sent, extra)
         if delay > 0:

@@ -22,7 +22,6 @@ from harness.data_plane.queues.requests import Request, integer, optional_text, 
 
 _TRACE_HEADER = "AWSTraceHeader"
 _FIFO_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
-_PLAIN = {"Id", "MessageBody", "QueueUrl"}
 
 
 @dataclass(slots=True)
@@ -100,7 +99,8 @@ def _put(queue: Queue, now: int, accepted: _Accepted, message_id: str) -> str:
             message_id, number = earlier
         sequence = f',"SequenceNumber":"{number}"'
     else:
-        queue.send(now, content(md5, message_id, orjson.dumps(accepted.body)), accepted.delay, extra)
+        delay = queue.config.delay if accepted.delay is None else accepted.delay
+        queue.put(now, content(md5, message_id, orjson.dumps(accepted.body)), now, delay, extra)
     checksums = f',"MD5OfMessageAttributes":"{accepted.attributes_md5}"' if accepted.attributes_md5 else ""
     if accepted.trace_md5:
         checksums += f',"MD5OfMessageSystemAttributes":"{accepted.trace_md5}"'
@@ -110,17 +110,16 @@ def _put(queue: Queue, now: int, accepted: _Accepted, message_id: str) -> str:
 def _accept(queue: Queue, entry: Mapping[str, Any]) -> _Accepted:
     """Check one message; raises SqsError."""
     body = entry.get("MessageBody")
-    if not isinstance(body, str):
-        if body is None:
-            raise missing("MessageBody")
-        raise wrong_type("MessageBody", "a string")
-    if not body:
+    if body is None or body == "":
         raise missing("MessageBody")
+    if not isinstance(body, str):
+        raise wrong_type("MessageBody", "a string")
     data = encoded(body)
     if data is None:
         raise SqsError("InvalidMessageContents", INVALID_CHARACTERS)
     accepted = _Accepted(entry.get("Id", ""), body, data, len(data))
-    if not entry.keys() <= _PLAIN or queue.config.fifo:
+    # A plain message has two members: its id, or its queue's URL, and its body.
+    if len(entry) > 2 or queue.config.fifo:
         _accept_more(queue, entry, accepted)
     return accepted
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -22,10 +23,9 @@ from harness.data_plane.queues.queue import Queue, over_limit
 from harness.data_plane.queues.requests import Request, integer, text
 
 _TARGET = b"AmazonSQS."
-_JSON = ((b"Content-Type", b"application/x-amz-json-1.0"),)
+_JSON = (b"Content-Type", b"application/x-amz-json-1.0")
 _XML = ((b"Content-Type", b"text/xml"),)
 _MOVE_PAUSE = 0.05
-EMPTY = b"{}"
 
 Body = bytes | asyncio.Future[bytes]
 
@@ -93,12 +93,12 @@ class QueueService:
         except SqsError as error:
             return _json_error(error)
         if isinstance(answer, bytes):
-            return 200, _JSON, answer
+            return 200, (_JSON, _request_id()), answer
         return self._later_json(answer)
 
     async def _later_json(self, answer: asyncio.Future[bytes]) -> Answer:
         try:
-            return 200, _JSON, await answer
+            return 200, (_JSON, _request_id()), await answer
         except SqsError as error:
             return _json_error(error)
 
@@ -235,8 +235,14 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
+def _request_id() -> tuple[bytes, bytes]:
+    """Return the header by which AWS names a request. Unique enough to be looked for in a log, and cheap."""
+    digits = b"%032x" % random.getrandbits(128)
+    return b"x-amzn-RequestId", b"-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
 def _json_error(error: SqsError) -> Answer:
     kind = b"Sender" if error.status < 500 else b"Receiver"
-    headers = (*_JSON, (b"x-amzn-query-error", f"{error.code};".encode("ascii", "replace") + kind))
+    headers = (_JSON, _request_id(), (b"x-amzn-query-error", f"{error.code};".encode("ascii", "replace") + kind))
     body = json.dumps({"__type": f"com.amazonaws.sqs#{error.shape}", "message": error.message}).encode()
     return error.status, headers, body
