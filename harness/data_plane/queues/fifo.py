@@ -138,6 +138,9 @@ class FifoQueue(Queue):
         group.waiting.append(message)
         self._offer(group)
 
+    def _put_due(self, message: Message) -> None:
+        self._put_ready(message)
+
     def _put_back(self, message: Message) -> None:
         group = self._group(message)
         heapq.heappush(group.returned, (message.number, message))

@@ -67,7 +67,7 @@ class Connection:
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 length = int(value)
-        body = self._file.read(length)
+        body: bytes = self._file.read(length)
         if b" 200 " not in status:
             raise RuntimeError(f"{status!r} {body!r}")
         return body
@@ -153,13 +153,11 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=5_000, help="calls of each operation")
     parser.add_argument("--body", type=int, default=300, help="bytes of a body")
     options = parser.parse_args()
-    print("waiting    body  nothing   send 10   receive 10  delete 10   resident")  # noqa: T201
+    print("waiting      body     nothing     send 10  receive 10   delete 10  resident")  # noqa: T201
     for waiting in options.waiting:
         f = measure(waiting, options.calls, options.body)
-        print(  # noqa: T201
-            f"{f.waiting:7,}  {f.body_bytes:5} B  {f.floor_ms:.3f} ms  {f.send_ms:.3f} ms  {f.receive_ms:.3f} ms    {f.delete_ms:.3f} ms    "
-            f"{f.resident / 1e6:.0f} MB"
-        )
+        calls = "  ".join(f"{ms:7.3f} ms" for ms in (f.floor_ms, f.send_ms, f.receive_ms, f.delete_ms))
+        print(f"{f.waiting:7,}  {f.body_bytes:6} B  {calls}  {f.resident / 1e6:6.0f} MB")  # noqa: T201
 
 
 if __name__ == "__main__":

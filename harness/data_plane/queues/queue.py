@@ -141,8 +141,9 @@ class Queue:
             self._flying.add(message.due, message.number, message)
         self._received[message.number] = message
 
-    def over_limit(self) -> bool:
+    def over_limit(self, now: int) -> bool:
         """Return whether as many messages are in flight as may be."""
+        self._advance(now)
         return len(self._flying) >= self._limit
 
     def handle(self, message: Message) -> str:
@@ -251,7 +252,7 @@ class Queue:
         for message in self._delayed.take_due(now):
             message.state = READY
             self._ready += 1
-            self._put_ready(message)
+            self._put_due(message)
         for message in self._flying.take_due(now):
             self._come_back(message)
 
@@ -269,6 +270,10 @@ class Queue:
         if not message.listed:
             message.listed = True
             heapq.heappush(self._returned, (message.number, message))
+
+    def _put_due(self, message: Message) -> None:
+        """Put a message whose delay is over. Its place is among those sent when it was sent."""
+        self._put_back(message)
 
     def _unready(self) -> None:
         """Take a message that had come back out of the ready ones; its entry in the heap is dropped later."""

@@ -142,7 +142,7 @@ class QueueService:
         wait = queue.config.wait if asked.wait is None else asked.wait
         messages = receiving.receive(queue, self._clock(), asked)
         if messages or not wait:
-            if not messages and not queue.config.fifo and queue.over_limit():
+            if not messages and not queue.config.fifo and queue.over_limit(self._clock()):
                 raise over_limit()
             return receiving.render(queue, messages, asked, self._sender)
         return self._polls.add(queue, asked, wait)
