@@ -19,7 +19,12 @@ _OLD_CODES = {
     "MissingRequiredParameterException": "MissingParameter",
 }
 """From the service's query model; shapes that are not here have one name in both protocols."""
-_STATUS = {"OverLimit": 403, "PurgeQueueInProgress": 403, "ResourceNotFoundException": 404}
+_STATUS = {
+    "OverLimit": 403,
+    "PurgeQueueInProgress": 403,
+    "ResourceNotFoundException": 404,
+    "UnknownOperationException": 404,
+}
 
 
 class SqsError(Exception):

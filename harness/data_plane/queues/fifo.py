@@ -15,7 +15,7 @@ from harness.data_plane.queues.errors import invalid_value
 from harness.data_plane.queues.message import DELAYED, IN_FLIGHT, READY, Extra, Message
 from harness.data_plane.queues.queue import Exhausted, Queue, QueueConfig
 
-_FIRST_SEQUENCE = 18_850_000_000_000_000_000
+_FIRST_SEQUENCE = 18_897_385_164_275_957_760
 _SEQUENCE_STEP = 256
 """Sequence numbers have 20 digits and need not be consecutive."""
 _NEVER = 1 << 62
@@ -58,6 +58,12 @@ class FifoQueue(Queue):
         self._seen_until: deque[tuple[int, DeduplicationKey]] = deque()
         self._attempts: dict[str, list[tuple[Message, int]]] = {}
         self._attempts_until: deque[tuple[int, str]] = deque()
+
+    def purge(self) -> None:
+        """Drop every message, and the memory of deduplication ids (observed on AWS)."""
+        super().purge()
+        self._seen.clear()
+        self._seen_until.clear()
 
     def _empty(self) -> None:
         super()._empty()
@@ -113,7 +119,7 @@ class FifoQueue(Queue):
         super()._deliver(now, message, hidden)
         heapq.heappush(self._group(message).flying, message.number)
 
-    def _find(self, now: int, handle: str) -> Message | None:
+    def _find(self, now: int, handle: str, *, latest: bool) -> Message | None:  # noqa: ARG002
         """As in a standard queue, but a handle ends with its visibility timeout, and using it then is an error."""
         self._advance(now)
         number, receives = self._parse(handle)

@@ -81,7 +81,8 @@ class QueueOperations:
         }
 
     def find(self, request: Request) -> Hosted:
-        """Return the queue that a request names by its URL, whatever host the URL has; raises SqsError."""
+        """Return the queue that a request names by its URL, whatever host that has, or by its name alone, which SQS
+        takes, too (observed on AWS); raises SqsError."""
         url = request.get("QueueUrl")
         if not isinstance(url, str):
             if url is None:
@@ -89,9 +90,9 @@ class QueueOperations:
             raise wrong_type("QueueUrl", "a string")
         rest, _, name = url.rpartition("/")
         account = rest[rest.rfind("/") + 1 :]
-        if not rest or not name:
+        if not name:
             raise SqsError("InvalidAddress", f"The address {url} is not valid for this endpoint.")
-        if account != self._broker.account:
+        if rest and account != self._broker.account:
             # A queue of another account, which this endpoint does not have.
             return self._broker.get("")
         return self._broker.get(name)
@@ -357,7 +358,7 @@ def _page(names: Sequence[str], request: Request) -> tuple[Sequence[str], dict[s
     token = optional_text(request, "NextToken")
     if token:
         try:
-            after = base64.urlsafe_b64decode(token).decode()
+            after = base64.b64decode(token, altchars=b"-_", validate=True).decode()
         except (binascii.Error, ValueError):
             raise invalid_value(token, "NextToken", "Invalid or expired next token.") from None
         names = [name for name in names if name > after]

@@ -51,6 +51,7 @@ _NO_RESULT = {
     "TagQueue",
     "UntagQueue",
 }
+_NOT_ON_A_QUEUE = {"CreateQueue", "ListQueues"}
 _NO_QUEUE = "The specified queue does not exist for this wsdl version."
 
 
@@ -68,13 +69,20 @@ def parse(target: str, body: bytes) -> tuple[str, dict[str, Any]]:
     fields = dict(pairs)
     action = fields.pop("Action", "")
     if not action:
-        raise SqsError("MissingAction", "The request must contain the parameter Action.")
+        raise SqsError("UnknownOperationException", "The request must contain the parameter Action.")
     request = _structure(fields)
-    if "QueueUrl" not in request and path.count("/") >= 2:
-        request["QueueUrl"] = path
+    if path.count("/") >= 2:
+        if action in _NOT_ON_A_QUEUE:
+            raise not_valid(action)
+        request.setdefault("QueueUrl", path)
     if action == "CreateQueue" and "Tags" in request:
         request["tags"] = request.pop("Tags")
     return action, request
+
+
+def not_valid(action: str) -> SqsError:
+    """Return the error of an action that does not exist, or not where it was sent to."""
+    return SqsError("InvalidAction", f"The action {action} is not valid for this endpoint.")
 
 
 def _structure(fields: Mapping[str, str]) -> dict[str, Any]:
@@ -85,6 +93,10 @@ def _structure(fields: Mapping[str, str]) -> dict[str, Any]:
         head, _, rest = name.partition(".")
         if head not in _LISTS and head not in _MAPS and head not in _ENTRIES:
             request[name] = _integer(name, value) if name in _INTEGERS else value
+            continue
+        if not rest and not value:
+            # How SDKs send an empty list.
+            numbered.setdefault(head, {})
             continue
         number, _, member = rest.partition(".")
         if not number.isdecimal():
@@ -123,7 +135,9 @@ def _integer(name: str, value: str) -> int:
 def render(action: str, answer: bytes, request_id: str) -> bytes:
     """Return the XML of an answer, which is given as the JSON protocol's."""
     inner = "".join(_member(action, name, value) for name, value in orjson.loads(answer).items()) if answer else ""
-    result = "" if action in _NO_RESULT else f"<{action}Result>{inner}</{action}Result>"
+    result = f"<{action}Result>{inner}</{action}Result>" if inner else f"<{action}Result/>"
+    if action in _NO_RESULT:
+        result = ""
     return (
         f'<?xml version="1.0"?><{action}Response xmlns="{NAMESPACE}">{result}'
         f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
@@ -132,6 +146,8 @@ def render(action: str, answer: bytes, request_id: str) -> bytes:
 
 def render_error(error: SqsError, request_id: str) -> bytes:
     """Return the XML of an error."""
+    if error.shape == "UnknownOperationException":
+        return b"<UnknownOperationException/>\n"
     message = _NO_QUEUE if error.shape == "QueueDoesNotExist" else error.message
     kind = "Sender" if error.status < 500 else "Receiver"
     return (

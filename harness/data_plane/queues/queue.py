@@ -158,13 +158,16 @@ class Queue:
         As on SQS a message that is gone already is no error, and a handle works until the message is received again:
         an older one is accepted and deletes nothing.
         """
-        message = self._find(now, handle)
+        message = self._find(now, handle, latest=True)
         if message is not None:
             self.remove(message)
 
     def change_visibility(self, now: int, handle: str, visibility: int) -> None:
-        """Make the message of a handle visible `visibility` ms from now; 0 is at once. Raises SqsError."""
-        message = self._find(now, handle)
+        """Make the message of a handle visible `visibility` ms from now; 0 is at once. Raises SqsError.
+
+        An older handle of the message does it, too (observed on AWS).
+        """
+        message = self._find(now, handle, latest=False)
         if message is None:
             raise invalid_value(
                 handle,
@@ -196,12 +199,13 @@ class Queue:
         self._received.pop(message.number, None)
         self._removed(message)
 
-    def _find(self, now: int, handle: str) -> Message | None:
-        """Return the message whose latest receipt handle this is; None for one that is no longer the latest."""
+    def _find(self, now: int, handle: str, *, latest: bool) -> Message | None:
+        """Return the message of a receipt handle, None when it is gone, or when the handle is not the latest but must
+        be."""
         self._advance(now)
         number, receives = self._parse(handle)
         message = self._received.get(number)
-        if message is None or message.receives != receives:
+        if message is None or (latest and message.receives != receives):
             return None
         return message
 

@@ -38,10 +38,10 @@ class _Accepted:
     trace_md5: str = ""
 
 
-def send(queue: Queue, now: int, request: Request) -> bytes:
-    """Send one message and return the answer; raises SqsError."""
+def send(queue: Queue, now: int, request: Request, trace: str = "") -> bytes:
+    """Send one message and return the answer; raises SqsError. `trace` is its trace header unless it has one."""
     _check_fifo_members(queue, [request], alone=True)
-    accepted = _accept(queue, request)
+    accepted = _accept(queue, request, trace)
     if accepted.size > queue.config.max_bytes:
         raise invalid(
             f"One or more parameters are invalid. Reason: Message must be shorter than {queue.config.max_bytes} bytes."
@@ -49,7 +49,7 @@ def send(queue: Queue, now: int, request: Request) -> bytes:
     return f"{{{_put(queue, now, accepted, message_ids(1)[0])}}}".encode()
 
 
-def send_batch(queue: Queue, now: int, request: Request) -> bytes:
+def send_batch(queue: Queue, now: int, request: Request, trace: str = "") -> bytes:
     """Send a batch and return the answer: entries with a message that is refused fail alone. Raises SqsError for what
     is wrong with the whole."""
     entries = entries_of(request, "SendMessageBatchRequestEntry")
@@ -60,7 +60,7 @@ def send_batch(queue: Queue, now: int, request: Request) -> bytes:
     largest = queue.config.max_bytes
     for entry in entries:
         try:
-            accepted = _accept(queue, entry)
+            accepted = _accept(queue, entry, trace)
             total += accepted.size
             if accepted.size > largest:
                 raise invalid(
@@ -107,7 +107,7 @@ def _put(queue: Queue, now: int, accepted: _Accepted, message_id: str) -> str:
     return f'"MessageId":"{message_id}","MD5OfMessageBody":"{md5}"{checksums}{sequence}'
 
 
-def _accept(queue: Queue, entry: Mapping[str, Any]) -> _Accepted:
+def _accept(queue: Queue, entry: Mapping[str, Any], trace: str) -> _Accepted:
     """Check one message; raises SqsError."""
     body = entry.get("MessageBody")
     if body is None or body == "":
@@ -121,6 +121,9 @@ def _accept(queue: Queue, entry: Mapping[str, Any]) -> _Accepted:
     # A plain message has two members: its id, or its queue's URL, and its body.
     if len(entry) > 2 or queue.config.fifo:
         _accept_more(queue, entry, accepted)
+    if trace:
+        accepted.extra = accepted.extra or Extra()
+        accepted.extra.trace_header = accepted.extra.trace_header or trace
     return accepted
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -23,9 +24,12 @@ from harness.data_plane.queues.queue import Queue, over_limit
 from harness.data_plane.queues.requests import Request, integer, text
 
 _TARGET = b"AmazonSQS."
+_TRACE = b"x-amzn-trace-id"
+"""Header that becomes the AWSTraceHeader of messages that have none (observed on AWS). boto3 sends it in a function."""
 _JSON = (b"Content-Type", b"application/x-amz-json-1.0")
 _XML = ((b"Content-Type", b"text/xml"),)
 _MOVE_PAUSE = 0.05
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 Body = bytes | asyncio.Future[bytes]
 
@@ -67,7 +71,8 @@ class QueueService:
         )
         self._find = queues.find
         self._move_timer: asyncio.TimerHandle | None = None
-        self._operations: dict[str, Callable[[Request], Body]] = {
+        # Each is given the request and the trace header.
+        self._operations: dict[str, Callable[[Request, bytes], Body]] = {
             **{name: _as_json(operation) for name, operation in queues.table.items()},
             "SendMessage": self._send,
             "SendMessageBatch": self._send_batch,
@@ -84,12 +89,12 @@ class QueueService:
         """Answer one request; a long poll is answered later."""
         called = headers.get(b"x-amz-target")
         if called is None:
-            return self._query(target, body)
+            return self._query(target, body, headers.get(_TRACE, b""))
         try:
             operation = self._operations.get(called[len(_TARGET) :].decode("latin-1"))
             if operation is None or not called.startswith(_TARGET):
                 raise SqsError("UnknownOperationException", f"There is no operation {called.decode('latin-1')}.")
-            answer = operation(_decode(body))
+            answer = operation(_decode(body), headers.get(_TRACE, b""))
         except SqsError as error:
             return _json_error(error)
         if isinstance(answer, bytes):
@@ -102,14 +107,14 @@ class QueueService:
         except SqsError as error:
             return _json_error(error)
 
-    def _query(self, target: str, body: bytes) -> Answer | Awaitable[Answer]:
+    def _query(self, target: str, body: bytes, trace: bytes) -> Answer | Awaitable[Answer]:
         request_id = str(uuid.uuid4())
         try:
             action, request = query_protocol.parse(target, body)
             operation = self._operations.get(action)
             if operation is None:
-                raise SqsError("InvalidAction", f"The action {action} is not valid for this endpoint.")
-            answer = operation(request)
+                raise query_protocol.not_valid(action)
+            answer = operation(request, trace)
         except SqsError as error:
             return error.status, _XML, query_protocol.render_error(error, request_id)
         if isinstance(answer, bytes):
@@ -124,19 +129,19 @@ class QueueService:
 
     # messages
 
-    def _send(self, request: Request) -> bytes:
+    def _send(self, request: Request, trace: bytes) -> bytes:
         queue = self._find(request).queue
-        answer = sending.send(queue, self._clock(), request)
+        answer = sending.send(queue, self._clock(), request, trace.decode("latin-1"))
         self._changed(queue)
         return answer
 
-    def _send_batch(self, request: Request) -> bytes:
+    def _send_batch(self, request: Request, trace: bytes) -> bytes:
         queue = self._find(request).queue
-        answer = sending.send_batch(queue, self._clock(), request)
+        answer = sending.send_batch(queue, self._clock(), request, trace.decode("latin-1"))
         self._changed(queue)
         return answer
 
-    def _receive(self, request: Request) -> Body:
+    def _receive(self, request: Request, _trace: bytes) -> Body:
         queue = self._find(request).queue
         asked = receiving.parse(queue, request)
         wait = queue.config.wait if asked.wait is None else asked.wait
@@ -147,13 +152,13 @@ class QueueService:
             return receiving.render(queue, messages, asked, self._sender)
         return self._polls.add(queue, asked, wait)
 
-    def _delete(self, request: Request) -> bytes:
+    def _delete(self, request: Request, _trace: bytes) -> bytes:
         queue = self._find(request).queue
         queue.delete(self._clock(), text(request, "ReceiptHandle"))
         self._changed(queue)
         return b""
 
-    def _delete_batch(self, request: Request) -> bytes:
+    def _delete_batch(self, request: Request, _trace: bytes) -> bytes:
         queue = self._find(request).queue
         now = self._clock()
         entries = batches.entries_of(request, "DeleteMessageBatchRequestEntry")
@@ -161,13 +166,13 @@ class QueueService:
         self._changed(queue)
         return answer
 
-    def _change_visibility(self, request: Request) -> bytes:
+    def _change_visibility(self, request: Request, _trace: bytes) -> bytes:
         queue = self._find(request).queue
         _hide(queue, self._clock(), request)
         self._changed(queue)
         return b""
 
-    def _change_visibility_batch(self, request: Request) -> bytes:
+    def _change_visibility_batch(self, request: Request, _trace: bytes) -> bytes:
         queue = self._find(request).queue
         now = self._clock()
         entries = batches.entries_of(request, "ChangeMessageVisibilityBatchRequestEntry")
@@ -203,8 +208,8 @@ def _hide(queue: Queue, now: int, request: Request) -> None:
     queue.change_visibility(now, handle, visibility)
 
 
-def _as_json(operation: Callable[[Request], dict[str, Any]]) -> Callable[[Request], bytes]:
-    def answer(request: Request) -> bytes:
+def _as_json(operation: Callable[[Request], dict[str, Any]]) -> Callable[[Request, bytes], bytes]:
+    def answer(request: Request, _trace: bytes) -> bytes:
         found = operation(request)
         return orjson.dumps(found) if found else b""
 
@@ -224,9 +229,11 @@ def _decode(body: bytes) -> Request:
 
 
 def _decode_leniently(body: bytes) -> Any:
-    """Decode what the fast decoder refuses but JSON allows: lone surrogates, which a body is then refused for."""
+    """Decode what the fast decoder refuses but JSON allows: lone surrogates. They become U+FFFF, which can be stored and
+    given back, but in a message is refused as they would be."""
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        request = json.loads(body, parse_constant=_no_constant)
+        return json.loads(_SURROGATES.sub("\uffff", json.dumps(request, ensure_ascii=False)))
     except (ValueError, RecursionError) as error:
         raise SqsError("SerializationException", f"The request is not JSON: {type(error).__name__}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -60,7 +61,5 @@ def new_queue(sqs: Any, request: pytest.FixtureRequest) -> Iterator[Callable[...
 
     yield make
     for url in made:
-        try:
+        with contextlib.suppress(sqs.exceptions.QueueDoesNotExist):
             sqs.delete_queue(QueueUrl=url)
-        except sqs.exceptions.QueueDoesNotExist:
-            pass

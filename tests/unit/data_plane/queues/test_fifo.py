@@ -96,6 +96,7 @@ def test_same_deduplication_id_is_taken_once_in_five_minutes_also_after_deletion
     held = HeldFifo()
     assert held.send_once("a", "g", "d") is None
     held.delete(held.receive()["a"])
+    held.send_once("b", "other group", "d")
     first = held.send_once("b", "other group", "d")
     assert first is not None
     held.now += 299_999
@@ -104,6 +105,14 @@ def test_same_deduplication_id_is_taken_once_in_five_minutes_also_after_deletion
     held.now += 1
     assert held.send_once("d", "g", "d") is None
     assert list(held.receive()) == ["d"]
+
+
+def test_purge_forgets_deduplication_ids() -> None:
+    held = HeldFifo()
+    held.send_once("a", "g", "d")
+    held.queue.purge()
+    assert held.send_once("b", "g", "d") is None
+    assert list(held.receive()) == ["b"]
 
 
 def test_deduplication_by_group_and_what_was_remembered_before_the_change() -> None:

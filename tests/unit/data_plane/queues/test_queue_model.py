@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ class Modelled:
     visible: int
     receives: int = 0
     in_flight: bool = False
-    handle: str = ""
+    handles: list[str] = field(default_factory=list)
 
 
 class StandardQueue(RuleBasedStateMachine):
@@ -74,19 +74,19 @@ class StandardQueue(RuleBasedStateMachine):
             message.receives += 1
             message.in_flight = hidden > 0
             message.visible = now + hidden
-            message.handle = handle
+            message.handles.append(handle)
         return multiple(*got.values())
 
     @rule(handle=handles)
     def delete(self, handle: str) -> None:
         self._settle()
         self.held.delete(handle)
-        self.messages = [m for m in self.messages if m.handle != handle]
+        self.messages = [m for m in self.messages if handle not in m.handles[-1:]]
 
     @rule(handle=consumes(handles), visibility=st.integers(0, 30))
     def hide(self, handle: str, visibility: int) -> None:
         self._settle()
-        message = next((m for m in self.messages if m.handle == handle), None)
+        message = next((m for m in self.messages if handle in m.handles), None)
         try:
             self.held.hide(handle, visibility)
         except SqsError as error:
