@@ -2,5 +2,6 @@
 
 `deadlines`, `message`, `queue`, `fifo`, `broker` and `move_tasks` are the model: pure, on a clock that is given.
 `attributes`, `message_attributes` and `bodies` decide what is accepted. `operations` and `sending` are the API's
-operations, `json_protocol` and `query_protocol` its two wire formats, `service` long polls and timers.
+operations. `service` dispatches, speaks the JSON protocol and keeps timers, `polls` the long polls; `query_protocol` is
+the other wire format.
 """

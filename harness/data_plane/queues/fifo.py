@@ -119,7 +119,7 @@ class FifoQueue(Queue):
         super()._deliver(now, message, hidden)
         heapq.heappush(self._group(message).flying, message.number)
 
-    def _find(self, now: int, handle: str, *, latest: bool) -> Message | None:  # noqa: ARG002
+    def _find(self, now: int, handle: str) -> Message | None:
         """As in a standard queue, but a handle ends with its visibility timeout, and using it then is an error."""
         self._advance(now)
         number, receives = self._parse(handle)

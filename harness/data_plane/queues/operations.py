@@ -128,7 +128,7 @@ class QueueOperations:
                 "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
             )
         self._check_dead_letter(self._broker.arn(name), wanted, given)
-        _check_tags(tags)
+        _check_tags(name, tags)
         hosted = self._broker.create(now, name, wanted, attributes.config_of(wanted))
         hosted.tags.update(tags)
         return {"QueueUrl": self.url(name)}
@@ -240,7 +240,7 @@ class QueueOperations:
         tags = text_map(request, "Tags")
         if not tags:
             raise missing("Tags")
-        _check_tags({**hosted.tags, **tags})
+        _check_tags(hosted.queue.name, {**hosted.tags, **tags})
         hosted.tags.update(tags)
         return {}
 
@@ -249,7 +249,7 @@ class QueueOperations:
         hosted = self.find(request)
         keys = texts(request, "TagKeys")
         if not keys:
-            raise invalid("Tag keys must be between 1 and 50 in number.")
+            raise invalid("Tag keys must be between 1 and 128 characters in length.")
         for key in keys:
             hosted.tags.pop(key, None)
         return {}
@@ -274,10 +274,13 @@ class QueueOperations:
             raise SqsError("OverLimit", f"{len(actions)} Actions were found, maximum allowed is {_PERMISSION_ACTIONS}.")
         for action in actions:
             if action not in _PERMITTED:
+                owned = action in self.table
                 raise invalid_value(
                     f"SQS:{action}",
                     "ActionName",
-                    "Please refer to the appropriate WSDL for a list of valid actions. ",
+                    "Only the queue owner is allowed to invoke this action."
+                    if owned
+                    else "Please refer to the appropriate WSDL for a list of valid actions. ",
                 )
         arn = hosted.queue.arn
         policy = json.loads(hosted.attributes.get("Policy", "{}"))
@@ -342,9 +345,9 @@ class QueueOperations:
         return {"Results": [task.describe() for task in tasks]}
 
 
-def _check_tags(tags: Mapping[str, str]) -> None:
+def _check_tags(queue: str, tags: Mapping[str, str]) -> None:
     if len(tags) > limits.TAGS:
-        raise invalid(f"Too many tags added for queue. Maximum allowed tags are {limits.TAGS}.")
+        raise invalid(f"Too many tags added for queue {queue}.")
     for key, value in tags.items():
         if not 1 <= len(key) <= 128 or len(value) > 256:
             raise invalid(f"Tag {key[:128]}: keys have 1 to 128 characters, values at most 256.")

@@ -155,10 +155,10 @@ class Queue:
     def delete(self, now: int, handle: str) -> None:
         """Delete the message of a receipt handle; raises SqsError for a handle that is not this queue's.
 
-        As on SQS a message that is gone already is no error, and a handle works until the message is received again:
-        an older one is accepted and deletes nothing.
+        As on SQS a message that is gone already is no error. An older handle, from an earlier receive, deletes the
+        message too, of which SQS says only that it may not.
         """
-        message = self._find(now, handle, latest=True)
+        message = self._find(now, handle)
         if message is not None:
             self.remove(message)
 
@@ -167,7 +167,7 @@ class Queue:
 
         An older handle of the message does it, too (observed on AWS).
         """
-        message = self._find(now, handle, latest=False)
+        message = self._find(now, handle)
         if message is None:
             raise invalid_value(
                 handle,
@@ -199,15 +199,10 @@ class Queue:
         self._received.pop(message.number, None)
         self._removed(message)
 
-    def _find(self, now: int, handle: str, *, latest: bool) -> Message | None:
-        """Return the message of a receipt handle, None when it is gone, or when the handle is not the latest but must
-        be."""
+    def _find(self, now: int, handle: str) -> Message | None:
+        """Return the message of a receipt handle, None when it is gone."""
         self._advance(now)
-        number, receives = self._parse(handle)
-        message = self._received.get(number)
-        if message is None or (latest and message.receives != receives):
-            return None
-        return message
+        return self._received.get(self._parse(handle)[0])
 
     def _parse(self, handle: str) -> tuple[int, int]:
         token, _, rest = handle.partition(".")

@@ -146,7 +146,7 @@ def _accept_more(queue: Queue, entry: Mapping[str, Any], accepted: _Accepted) ->
         raise invalid_value(
             extra.deduplication_id,
             "MessageDeduplicationId",
-            "The request includes a parameter that is not valid for this queue type.",
+            "The request include parameter that is not valid for this queue type.",
         )
     attributes = _attribute_map(entry, "MessageAttributes")
     if attributes:

@@ -229,8 +229,8 @@ def _decode(body: bytes) -> Request:
 
 
 def _decode_leniently(body: bytes) -> Any:
-    """Decode what the fast decoder refuses but JSON allows: lone surrogates. They become U+FFFF, which can be stored and
-    given back, but in a message is refused as they would be."""
+    """Decode what the fast decoder refuses but JSON allows: lone surrogates. They become U+FFFF, which can be stored
+    and given back, but in a message is refused as they would be."""
     try:
         request = json.loads(body, parse_constant=_no_constant)
         return json.loads(_SURROGATES.sub("\uffff", json.dumps(request, ensure_ascii=False)))

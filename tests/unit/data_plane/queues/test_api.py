@@ -300,7 +300,7 @@ def test_message_and_batch_of_one_mebibyte_and_one_byte_more(sqs: Any, new_queue
 )
 def test_batch_with_wrong_ids_is_refused_whole(sqs: Any, new_queue: MakeQueue, ids: list[str], code: str) -> None:
     url = new_queue()
-    calls = [
+    calls: list[tuple[Callable[..., Any], dict[str, Any]]] = [
         (sqs.send_message_batch, {"MessageBody": "a"}),
         (sqs.delete_message_batch, {"ReceiptHandle": "a"}),
         (sqs.change_message_visibility_batch, {"ReceiptHandle": "a", "VisibilityTimeout": 1}),

@@ -36,7 +36,7 @@ def call(url: str, operation: str, body: bytes | Any) -> tuple[int, Any, str]:
     return status, json.loads(answer) if answer else {}, headers.get("x-amzn-query-error", "")
 
 
-def form(url: str, *, status: int = 200, method: str = "POST", **fields: str) -> ET.Element:
+def form(url: str, *, status: int = 200, method: str = "POST", **fields: Any) -> ET.Element:
     """The XML answer of a form."""
     body = urlencode({"Version": "2012-11-05", **{k.replace("__", "."): v for k, v in fields.items()}})
     found, _, answer = exchange(url, body.encode()) if method == "POST" else exchange(f"{url}?{body}", method=method)
@@ -65,7 +65,7 @@ def test_query_protocol_from_creating_a_queue_to_deleting_its_messages(service_u
         MessageAttribute__2__Value__BinaryValue="AQID",
     )
     assert len(texts(sent, "MD5OfMessageAttributes")) == 1
-    entries = {f"SendMessageBatchRequestEntry.{i}.{k}": v for i in (1, 2, 10) for k, v in
+    entries: dict[str, Any] = {f"SendMessageBatchRequestEntry.{i}.{k}": v for i in (1, 2, 10) for k, v in
                {"Id": f"id{i}", "MessageBody": f"body {i}" if i < 10 else "\x01"}.items()}  # fmt: skip
     batch = form(service_url, Action="SendMessageBatch", QueueUrl=url, **entries)
     assert [e.findtext(f"{NS}Id") for e in batch.iter(f"{NS}SendMessageBatchResultEntry")] == ["id1", "id2"]
@@ -80,8 +80,11 @@ def test_query_protocol_from_creating_a_queue_to_deleting_its_messages(service_u
     hidden = form(url, Action="ChangeMessageVisibility", ReceiptHandle=handles[0], VisibilityTimeout="1")
     assert [e.tag for e in hidden] == [f"{NS}ResponseMetadata"]
     form(url, Action="DeleteMessage", ReceiptHandle=handles[0])
-    deletes = {f"DeleteMessageBatchRequestEntry.{i}.{k}": v for i, h in enumerate(handles[1:], 1) for k, v in
-               {"Id": str(i), "ReceiptHandle": h}.items()}  # fmt: skip
+    deletes: dict[str, Any] = {}
+    for i, handle in enumerate(handles[1:], 1):
+        deletes |= {
+            f"DeleteMessageBatchRequestEntry.{i}.{k}": v for k, v in (("Id", str(i)), ("ReceiptHandle", handle))
+        }
     assert len(list(form(url, Action="DeleteMessageBatch", **deletes).iter(f"{NS}DeleteMessageBatchResultEntry"))) == 2
     assert texts(form(url, Action="ListQueueTags"), "Value") == ["v"]
     empty = form(url, Action="ReceiveMessage", WaitTimeSeconds="1")
@@ -102,7 +105,7 @@ def test_query_protocol_from_creating_a_queue_to_deleting_its_messages(service_u
         ({"Action": "CreateQueue", "QueueName": "q", "Attribute.999999999999.Name": "x"}, 400, "InvalidAttributeName"),
     ],
 )
-def test_query_errors(service_url: str, fields: dict[str, str], status: int, code: str) -> None:
+def test_query_errors(service_url: str, fields: dict[str, Any], status: int, code: str) -> None:
     root = form(service_url, status=status, **fields)
     assert root.tag == f"{NS}ErrorResponse"
     assert texts(root, "Code") == [code] and texts(root, "Type") == ["Sender"]
@@ -142,7 +145,23 @@ def test_body_that_is_no_json_object_is_a_serialization_error(service_url: str, 
     assert answer["__type"].endswith("#SerializationException")
 
 
-WRONG = [1, 1.5, True, None, "text", [], ["a"], [1], [None], {}, {"a": 1}, {"a": "b"}, {"a": {"b": []}}, [[]], [{}]]
+WRONG: list[Any] = [
+    1,
+    1.5,
+    True,
+    None,
+    "text",
+    [],
+    ["a"],
+    [1],
+    [None],
+    {},
+    {"a": 1},
+    {"a": "b"},
+    {"a": {"b": []}},
+    [[]],
+    [{}],
+]
 MEMBERS = {
     "CreateQueue": ["QueueName", "Attributes", "tags"],
     "SendMessage": ["QueueUrl", "MessageBody", "DelaySeconds", "MessageAttributes", "MessageSystemAttributes",
@@ -190,7 +209,10 @@ def test_member_of_an_entry_of_a_wrong_type_loses_no_other_entry(
 ) -> None:
     url = new_queue()
     for value in WRONG:
-        entries = [{"Id": "bad", "MessageBody": "a", member: value}, {"Id": "good", "MessageBody": "a"}]
+        entries: list[dict[str, Any]] = [
+            {"Id": "bad", "MessageBody": "a", member: value},
+            {"Id": "good", "MessageBody": "a"},
+        ]
         status, answer, _ = call(service_url, "SendMessageBatch", {"QueueUrl": url, "Entries": entries})
         if status == 200:
             named = [e["Id"] for e in answer["Successful"] + answer.get("Failed", [])]
@@ -205,7 +227,7 @@ def test_lone_surrogates_in_any_member_leave_a_queue_that_can_be_read(
     url = new_queue()
     lone = "a\ud800"
     kind = {"a": {"DataType": f"String.{lone}", "StringValue": "x"}}
-    for operation, members in [
+    attempts: list[tuple[str, dict[str, Any]]] = [
         ("TagQueue", {"Tags": {lone: lone}}),
         ("SetQueueAttributes", {"Attributes": {"KmsMasterKeyId": lone}}),
         ("SetQueueAttributes", {"Attributes": {"Policy": json.dumps({"Id": lone}, ensure_ascii=False)}}),
@@ -215,7 +237,8 @@ def test_lone_surrogates_in_any_member_leave_a_queue_that_can_be_read(
         ("GetQueueUrl", {"QueueName": lone}),
         ("ReceiveMessage", {"MessageAttributeNames": [lone]}),
         ("ReceiveMessage", {"AttributeNames": [lone]}),
-    ]:
+    ]
+    for operation, members in attempts:
         assert call(url, operation, {"QueueUrl": url, **members})[0] in (200, 400), (operation, members)
     sqs.list_queue_tags(QueueUrl=url)
     sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])

@@ -47,7 +47,7 @@ def test_deleted_message_is_gone_wherever_it_was_and_deleting_again_is_no_error(
     assert list(held.receive()) == ["next"]
 
 
-def test_older_receipt_handle_deletes_nothing_once_the_message_was_received_again() -> None:
+def test_older_receipt_handle_still_deletes() -> None:
     held = Held(visibility=1_000)
     held.send("a")
     old = held.receive()["a"]
@@ -55,9 +55,8 @@ def test_older_receipt_handle_deletes_nothing_once_the_message_was_received_agai
     new = held.receive()["a"]
     assert old != new
     held.delete(old)
-    assert held.counts() == (0, 1, 0)
-    held.delete(new)
     assert held.counts() == (0, 0, 0)
+    held.delete(new)
     for handle in (old, new):
         with pytest.raises(SqsError, match="not available for visibility timeout change"):
             held.hide(handle, 0)

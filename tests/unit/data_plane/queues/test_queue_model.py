@@ -81,7 +81,7 @@ class StandardQueue(RuleBasedStateMachine):
     def delete(self, handle: str) -> None:
         self._settle()
         self.held.delete(handle)
-        self.messages = [m for m in self.messages if handle not in m.handles[-1:]]
+        self.messages = [m for m in self.messages if handle not in m.handles]
 
     @rule(handle=consumes(handles), visibility=st.integers(0, 30))
     def hide(self, handle: str, visibility: int) -> None:
