@@ -97,6 +97,17 @@ class Queue:
             self._put_ready(message)
         return message
 
+    def put_plain(self, now: int, contents: list[bytes]) -> None:
+        """Add messages that were sent now, with the queue's delay and nothing but their contents."""
+        if self.config.delay:
+            for content in contents:
+                self.put(now, content, now, self.config.delay, None)
+            return
+        first = self._numbers + 1
+        self._numbers += len(contents)
+        self._ready += len(contents)
+        self._fresh.extend([Message(content, number, now) for number, content in enumerate(contents, first)])
+
     # receiving
 
     def receive(self, now: int, count: int, visibility: int | None = None) -> list[Message]:

@@ -20,29 +20,31 @@ from harness.data_plane.queues.message import Extra, content
 from harness.data_plane.queues.queue import Queue
 from harness.data_plane.queues.requests import Request, integer, optional_text, wrong_type
 
+_md5, _dumps = hashlib.md5, orjson.dumps
 _TRACE_HEADER = "AWSTraceHeader"
 _FIFO_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 
 @dataclass(slots=True)
-class _Accepted:
-    """A message that was found to be in order. `extra` is None where it has nothing but a body."""
+class _More:
+    """What a message has besides its body."""
 
-    entry_id: str
-    body: str
-    data: bytes
-    size: int
-    extra: Extra | None = None
+    extra: Extra
     delay: int | None = None
     attributes_md5: str = ""
     trace_md5: str = ""
+
+
+_Accepted = tuple[str, str, bytes, int, _More | None]
+"""A message that was found to be in order: its entry's id, its body as text and as bytes, its size, and what more it
+has, None where that is nothing."""
 
 
 def send(queue: Queue, now: int, request: Request, trace: str = "") -> bytes:
     """Send one message and return the answer; raises SqsError. `trace` is its trace header unless it has one."""
     _check_fifo_members(queue, [request], alone=True)
     accepted = _accept(queue, request, trace)
-    if accepted.size > queue.config.max_bytes:
+    if accepted[3] > queue.config.max_bytes:
         raise invalid(
             f"One or more parameters are invalid. Reason: Message must be shorter than {queue.config.max_bytes} bytes."
         )
@@ -58,11 +60,12 @@ def send_batch(queue: Queue, now: int, request: Request, trace: str = "") -> byt
     messages: list[_Accepted] = []
     total = 0
     largest = queue.config.max_bytes
+    plain = True
     for entry in entries:
         try:
             accepted = _accept(queue, entry, trace)
-            total += accepted.size
-            if accepted.size > largest:
+            total += accepted[3]
+            if accepted[3] > largest:
                 raise invalid(
                     f"One or more parameters cannot be validated. Reason: Message must be shorter than {largest} bytes."
                 )
@@ -70,41 +73,65 @@ def send_batch(queue: Queue, now: int, request: Request, trace: str = "") -> byt
             failed.append(failure(entry["Id"], error))
         else:
             messages.append(accepted)
+            plain = plain and accepted[4] is None
     if total > limits.MESSAGE_BYTES:
         raise SqsError(
             "BatchRequestTooLong",
             f"Batch requests cannot be longer than {limits.MESSAGE_BYTES} bytes. You have sent {total} bytes.",
         )
+    ids = message_ids(len(messages))
+    if plain and not queue.config.fifo:
+        return answer(_put_plain(queue, now, messages, ids), failed)
     done = [
-        f'{{"Id":"{accepted.entry_id}",{_put(queue, now, accepted, message_id)}}}'
-        for accepted, message_id in zip(messages, message_ids(len(messages)), strict=True)
+        f'{{"Id":"{accepted[0]}",{_put(queue, now, accepted, message_id)}}}'
+        for accepted, message_id in zip(messages, ids, strict=True)
     ]
     return answer(done, failed)
 
 
+def _put_plain(queue: Queue, now: int, messages: list[_Accepted], ids: list[str]) -> list[str]:
+    """Put messages that are bodies and no more, which nearly all are; returns their results."""
+    contents: list[bytes] = []
+    results: list[str] = []
+    for (entry_id, body, data, _, _), message_id in zip(messages, ids, strict=True):
+        md5 = _md5(data, usedforsecurity=False).hexdigest()
+        contents.append(f"{md5}{message_id}".encode() + _dumps(body))
+        results.append(f'{{"Id":"{entry_id}","MessageId":"{message_id}","MD5OfMessageBody":"{md5}"}}')
+    queue.put_plain(now, contents)
+    return results
+
+
 def _put(queue: Queue, now: int, accepted: _Accepted, message_id: str) -> str:
     """Put an accepted message into its queue, unless it is a duplicate; returns the members of its result."""
-    md5 = hashlib.md5(accepted.data, usedforsecurity=False).hexdigest()
-    extra = accepted.extra
-    sequence = ""
-    if isinstance(queue, FifoQueue) and extra is not None:
-        group = extra.group or ""
-        deduplication_id = extra.deduplication_id or hashlib.sha256(accepted.data).hexdigest()
-        earlier = queue.earlier(now, group, deduplication_id)
-        if earlier is None:
-            kept = content(md5, message_id, orjson.dumps(accepted.body))
-            sent = queue.send_in_group(now, kept, message_id, group, deduplication_id, extra)
-            number = sent.extra.sequence if sent.extra is not None else None
-        else:
-            message_id, number = earlier
-        sequence = f',"SequenceNumber":"{number}"'
+    _, body, data, _, more = accepted
+    md5 = _md5(data, usedforsecurity=False).hexdigest()
+    if isinstance(queue, FifoQueue) and more is not None:
+        message_id, sequence = _put_in_group(queue, now, accepted, more.extra, md5, message_id)
+        suffix = f',"SequenceNumber":"{sequence}"'
     else:
-        delay = queue.config.delay if accepted.delay is None else accepted.delay
-        queue.put(now, content(md5, message_id, orjson.dumps(accepted.body)), now, delay, extra)
-    checksums = f',"MD5OfMessageAttributes":"{accepted.attributes_md5}"' if accepted.attributes_md5 else ""
-    if accepted.trace_md5:
-        checksums += f',"MD5OfMessageSystemAttributes":"{accepted.trace_md5}"'
-    return f'"MessageId":"{message_id}","MD5OfMessageBody":"{md5}"{checksums}{sequence}'
+        delay = queue.config.delay if more is None or more.delay is None else more.delay
+        queue.put(now, content(md5, message_id, _dumps(body)), now, delay, None if more is None else more.extra)
+        suffix = ""
+    if more is not None and more.attributes_md5:
+        suffix = f',"MD5OfMessageAttributes":"{more.attributes_md5}"{suffix}'
+    if more is not None and more.trace_md5:
+        suffix = f',"MD5OfMessageSystemAttributes":"{more.trace_md5}"{suffix}'
+    return f'"MessageId":"{message_id}","MD5OfMessageBody":"{md5}"{suffix}'
+
+
+def _put_in_group(
+    queue: FifoQueue, now: int, accepted: _Accepted, extra: Extra, md5: str, message_id: str
+) -> tuple[str, int | None]:
+    """Put a message into a FIFO queue unless it is a duplicate; returns message id and sequence number of the one that
+    is there."""
+    group = extra.group or ""
+    deduplication_id = extra.deduplication_id or hashlib.sha256(accepted[2]).hexdigest()
+    earlier = queue.earlier(now, group, deduplication_id)
+    if earlier is not None:
+        return earlier
+    kept = content(md5, message_id, _dumps(accepted[1]))
+    queue.send_in_group(now, kept, message_id, group, deduplication_id, extra)
+    return message_id, extra.sequence
 
 
 def _accept(queue: Queue, entry: Mapping[str, Any], trace: str) -> _Accepted:
@@ -117,18 +144,22 @@ def _accept(queue: Queue, entry: Mapping[str, Any], trace: str) -> _Accepted:
     data = encoded(body)
     if data is None:
         raise SqsError("InvalidMessageContents", INVALID_CHARACTERS)
-    accepted = _Accepted(entry.get("Id", ""), body, data, len(data))
+    size = len(data)
+    more = None
     # A plain message has two members: its id, or its queue's URL, and its body.
-    if len(entry) > 2 or queue.config.fifo:
-        _accept_more(queue, entry, accepted)
-    if trace:
-        accepted.extra = accepted.extra or Extra()
-        accepted.extra.trace_header = accepted.extra.trace_header or trace
-    return accepted
+    if len(entry) > 2 or trace or queue.config.fifo:
+        attributes_size, more = _accept_more(queue, entry)
+        size += attributes_size
+        if trace and not more.extra.trace_header:
+            more.extra.trace_header = trace
+    return entry.get("Id", ""), body, data, size, more
 
 
-def _accept_more(queue: Queue, entry: Mapping[str, Any], accepted: _Accepted) -> None:
+def _accept_more(queue: Queue, entry: Mapping[str, Any]) -> tuple[int, _More]:
+    """Check what a message has besides its body; returns its size and what it is. Raises SqsError."""
     extra = Extra()
+    more = _More(extra)
+    size = 0
     delay = integer(entry, "DelaySeconds")
     if delay is not None:
         if not 0 <= delay <= limits.DELAY_SECONDS:
@@ -139,7 +170,7 @@ def _accept_more(queue: Queue, entry: Mapping[str, Any], accepted: _Accepted) ->
                 "DelaySeconds",
                 "The request include parameter that is not valid for this queue type.",
             )
-        accepted.delay = delay * 1000
+        more.delay = delay * 1000
     extra.group = _fifo_id(entry, "MessageGroupId")
     extra.deduplication_id = _fifo_id(entry, "MessageDeduplicationId")
     if extra.deduplication_id is not None and not queue.config.fifo:
@@ -150,15 +181,14 @@ def _accept_more(queue: Queue, entry: Mapping[str, Any], accepted: _Accepted) ->
         )
     attributes = _attribute_map(entry, "MessageAttributes")
     if attributes:
-        accepted.size += message_attributes.check(attributes)
-        accepted.attributes_md5 = extra.md5 = message_attributes.md5(attributes)
+        size = message_attributes.check(attributes)
+        more.attributes_md5 = extra.md5 = message_attributes.md5(attributes)
         extra.attributes = orjson.dumps(message_attributes.kept(attributes))
     system = _attribute_map(entry, "MessageSystemAttributes")
     if system:
         extra.trace_header = _trace_header(system)
-        accepted.trace_md5 = message_attributes.md5(system)
-    if queue.config.fifo or extra.group is not None or attributes or system:
-        accepted.extra = extra
+        more.trace_md5 = message_attributes.md5(system)
+    return size, more
 
 
 def _trace_header(system: Mapping[str, Any]) -> str:
