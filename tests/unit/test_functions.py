@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -252,7 +252,7 @@ def test_process_when_the_finished_queue_refuses_a_row_sends_just_that_row_alone
 
 
 def test_process_when_the_rule_fails_on_a_row_passes_on_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    def rule(cells: list[str]) -> tuple[str, ...]:
+    def rule(cells: Sequence[Any]) -> tuple[str, ...]:
         if cells[0] == "id2":
             raise ZeroDivisionError
         return ()
