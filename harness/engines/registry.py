@@ -25,6 +25,11 @@ def create(
     if name == "localstack":
         from harness.engines.localstack import LocalStackEngine
 
+        if profile != "local":
+            raise UsageError(
+                f"--profile {profile}: engine {name} runs functions with LocalStack's own concurrency",
+                hint="leave --profile out, or choose --engine embedded or localstack-data",
+            )
         return LocalStackEngine(logs=logs)
     if name == "localstack-data":
         from harness.engines.localstack import LocalStackDataEngine

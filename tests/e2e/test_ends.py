@@ -22,7 +22,7 @@ from tests.e2e.support import run_pipeline
 from tests.processes import heed_interrupts, wait_for_line
 
 STRANGERS = (
-    "hello \x07",
+    "hello \x9b2J",
     "null",
     '{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}',
     '{"requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"key1":"value1"}}',
