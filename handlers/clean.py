@@ -29,6 +29,10 @@ from handlers.splitter import BLOCK_BYTES, ObjectRejected, ObjectSplitter
 from handlers.telemetry import Work, emit, logger
 
 
+class EventError(ValueError):
+    """The event is no notification of Amazon S3, so it names no object; no retry changes that."""
+
+
 @cache
 def settings() -> Settings:
     """Return the environment's settings; raises SettingsError."""
@@ -92,23 +96,45 @@ class S3Object:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Clean every object of an S3 event; returns the row counts.
 
-    Raises CleanError, or the AWS client's error, when an object could not be cleaned completely.
+    S3's test event, which names no object, is answered with none. Raises EventError for any other event that is no S3
+    notification, CleanError, or the AWS client's error, when an object could not be cleaned completely.
     """
     config = settings()
     deadline = deadline_of(context)
+    if isinstance(event, dict) and event.get("Event") == "s3:TestEvent":
+        logger().info("test event of Amazon S3 ignored")
+        return {"rows": 0, "quarantined": 0}
     works = []
-    for record in event["Records"]:
-        found = _locate(record)
+    for found in map(_locate, _named_objects(event)):
         quarantine = Quarantine(_s3(), config.quarantine_bucket, config.quarantine_prefix, found.source)
         works.append(run(found.source, found.blocks(), found.size, config, quarantine, deadline))
     emit(works, context)
     return {"rows": sum(w.rows_in for w in works), "quarantined": sum(w.rows_quarantined for w in works)}
 
 
-def _locate(record: dict[str, Any]) -> S3Object:
-    bucket = record["s3"]["bucket"]["name"]
-    key = unquote_plus(record["s3"]["object"]["key"])
-    version = record["s3"]["object"].get("versionId", "")
+def _named_objects(event: Any) -> list[tuple[str, str, str]]:
+    """Return bucket, key and version ("" where unknown) of every object that an S3 event names.
+
+    Raises EventError saying what was given instead, without its contents.
+    """
+    records = event.get("Records") if isinstance(event, dict) else None
+    if not isinstance(records, list) or not records:
+        what = "an event without Records" if isinstance(event, dict) else f"an event of type {type(event).__name__}"
+        raise EventError(f"{what} is no notification of Amazon S3: there is no object to clean")
+    named = []
+    for number, record in enumerate(records):
+        try:
+            bucket, found = record["s3"]["bucket"]["name"], record["s3"]["object"]
+            named.append((bucket, unquote_plus(found["key"]), found.get("versionId") or ""))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise EventError(
+                f"record {number} of the event names no object of Amazon S3: {type(error).__name__} {error}"
+            ) from error
+    return named
+
+
+def _locate(named_object: tuple[str, str, str]) -> S3Object:
+    bucket, key, version = named_object
     named = {"VersionId": version} if version and version != "null" else {}
     head = _s3().head_object(Bucket=bucket, Key=key, **named)
     etag = head["ETag"].strip('"')

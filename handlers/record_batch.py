@@ -133,14 +133,18 @@ def decode(body: str) -> RecordBatch:
     """Return the batch in a message body; raises RecordBatchError for anything malformed."""
     try:
         data = json.loads(body)
+        if type(data) is not dict:
+            raise RecordBatchError(f"not a record batch: a JSON {type(data).__name__}")
         version = data["v"]
         if version != VERSION:
-            raise RecordBatchError(f"record batch version {version!r} is not {VERSION}")
+            raise RecordBatchError(f"record batch version {str(version)[:40]!r} is not {VERSION}")
         source = data["source"]
         columns = tuple(data["columns"])
         rows: list[Row] = data["rows"]
         if type(source["id"]) is not str or type(data["columns"]) is not list or type(rows) is not list:
             raise RecordBatchError("source id, columns or rows have the wrong type")
+        if not _all_strings(data["columns"]):
+            raise RecordBatchError("a column's name is not a string")
         width = len(columns) + 1
         escapes = "\\u" in body
         for row in rows:
@@ -151,7 +155,11 @@ def decode(body: str) -> RecordBatch:
         known = None
         if "bucket" in source:
             known = Source(source["bucket"], source["key"], source["version"])
+            if not _all_strings([known.bucket, known.key, known.version]):
+                raise RecordBatchError("bucket, key or version is not a string")
         error = RowError(**data["error"]) if "error" in data else None
+        if error is not None and not _all_strings([error.stage, error.reason, error.detail]):
+            raise RecordBatchError("stage, reason or detail of the error is not a string")
         return RecordBatch(source["id"], columns, rows, known, error)
     except RecordBatchError:
         raise

@@ -19,6 +19,7 @@ from locust.runners import MasterRunner
 from uploads import ASK, READ_SECONDS, REGION, SAMPLE, WORK, Job, endpoint
 
 from harness.engines.stacks import outputs_of
+from harness.errors import UsageError
 from harness.load.pool import make_pool
 from harness.load.samples import COMPLETIONS_FILE, EVENTS_FILE, EventWriter, LineFollower, LoadStart, LoadStop, Sample
 from harness.load.schedule import LoadSpec, schedule
@@ -66,6 +67,7 @@ class Conductor:
     def begin(self) -> None:
         """Make the schedule of the options and hand it out."""
         environment = self._environment
+        _refuse_other(environment.host)
         self._spec = self._spec_of(environment.parsed_options)
         self._bucket = self._bucket or _find_bucket()
         if not self._given and environment.web_ui is not None:
@@ -172,6 +174,15 @@ class Conductor:
             command = [sys.executable, "-m", "harness.load.observe", str(self.folder), "--endpoint", endpoint()]
             self._observer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             log.close()
+
+
+def _refuse_other(host: str | None) -> None:
+    """Raise UsageError for a Host, of the web UI or --host, that is not where the uploads go."""
+    if host and host.rstrip("/") != endpoint().rstrip("/"):
+        raise UsageError(
+            f"Host is {host}, but files are uploaded to {endpoint()}: start Locust with AWS_ENDPOINT_URL={host}, or "
+            "leave Host as it was"
+        )
 
 
 def _find_bucket() -> str:

@@ -60,7 +60,11 @@ class Places:
 class AuditReport:
     """The verdict over a run. `conserved`: every row is in exactly one place, and unharmed. `as_expected`: every
     row is where the manifest says, for the reason it says (always so without a manifest). `object_key` names the
-    object whose rows are being judged, for the findings."""
+    object whose rows are being judged, for the findings.
+
+    `unattributed` counts dead-letter messages that name no row, by stage and what they are, `other_objects` those of
+    objects that were not audited. They are no rows, so neither decides the verdict: a row that such a message held is
+    missing elsewhere."""
 
     rows: int = 0
     updated: int = 0
@@ -69,6 +73,8 @@ class AuditReport:
     problems: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     duplicate_letters: int = 0
+    unattributed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    other_objects: int = 0
     items_in_table: int = 0
     items_accounted: int = 0
     with_manifest: bool = False
@@ -93,6 +99,11 @@ class AuditReport:
         """Rows in dead-letter queues."""
         return sum(sum(reasons.values()) for reasons in self.dead_letters.values())
 
+    @property
+    def unattributed_messages(self) -> int:
+        """Dead-letter messages that name no row, or not all of theirs."""
+        return sum(sum(kinds.values()) for kinds in self.unattributed.values())
+
     def add(self, row: int, problem: str, detail: str) -> None:
         """Note one row that is not as it should be."""
         self.problems[problem] += 1
@@ -108,6 +119,8 @@ class AuditReport:
         )
         if self.conserved and not self.as_expected:
             text += ", but not all where the manifest expects them"
+        if count := self.unattributed_messages:
+            text += f"; {count:,} dead-letter message{'s name' if count > 1 else ' names'} no row"
         return text
 
     def to_json(self) -> dict[str, Any]:
@@ -123,6 +136,8 @@ class AuditReport:
             "problems": dict(self.problems),
             "findings": [vars(f) for f in self.findings],
             "duplicate_letters": self.duplicate_letters,
+            "unattributed": {stage: dict(kinds) for stage, kinds in self.unattributed.items()},
+            "other_objects": self.other_objects,
             "items_in_table": self.items_in_table,
             "items_accounted": self.items_accounted,
             "seconds": round(self.seconds, 3),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,6 +26,7 @@ from harness.queues import read_depths
 from harness.report import write_report
 from harness.results import save_result
 from harness.run.display import make_display
+from harness.run.record import logs_kept, recorded
 from harness.run.watch import Watched, watch
 from harness.upload import Upload, upload
 
@@ -115,9 +115,10 @@ class Runner:
     def run(self, engine: Engine, given: Input, options: RunOptions, folder: Path) -> RunResult:
         """Deploy, upload, watch and audit on a started engine; writes the results into `folder`.
 
-        Raises StageStuck, and EngineError where the engine ends or no longer answers.
+        Raises StageStuck, and EngineError where the engine ends or no longer answers; `folder` then has the logs and
+        `error.json`, and the error's hint names it.
         """
-        with translated(engine):
+        with recorded(folder), logs_kept(engine, folder), translated(engine):
             return self._run(engine, given, options, folder)
 
     def _run(self, engine: Engine, given: Input, options: RunOptions, folder: Path) -> RunResult:
@@ -148,7 +149,6 @@ class Runner:
         pipeline = (update.ended_ms / 1000 - sent.started) if update.ended_ms else 0.0
         result = self._result(engine, given, options, sent, watched, found, ceiling, pipeline, began_at)
         save_result(folder, {"run": folder.name, **result})
-        keep_logs(engine, folder)
         write_report(folder)
         return RunResult(folder, options, deployment, given.rows, sent, watched, found, ceiling, pipeline, result)
 
@@ -221,17 +221,6 @@ class Runner:
 
     def _bar(self, label: str, total: int, *, data: bool = False) -> ProgressBar:
         return ProgressBar(self._console, label, total, data=data, hidden=self._quiet)
-
-
-def keep_logs(engine: Engine, folder: Path) -> None:
-    """Copy the engine's logs to `folder`/engine; an engine without a work folder here has none."""
-    work_dir = getattr(engine, "work_dir", None)
-    if work_dir is None:
-        return
-    kept = folder / "engine"
-    kept.mkdir(exist_ok=True)
-    for log in Path(work_dir).glob("*.log"):
-        shutil.copy(log, kept / log.name)
 
 
 class ProgressBar:
