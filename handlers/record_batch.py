@@ -135,6 +135,7 @@ def decode(body: str) -> RecordBatch:
         data = json.loads(body)
         if type(data) is not dict:
             raise RecordBatchError(f"not a record batch: a JSON {type(data).__name__}")
+        escapes = "\\u" in body
         version = data["v"]
         if version != VERSION:
             raise RecordBatchError(f"record batch version {str(version)[:40]!r} is not {VERSION}")
@@ -143,10 +144,9 @@ def decode(body: str) -> RecordBatch:
         rows: list[Row] = data["rows"]
         if type(source["id"]) is not str or type(data["columns"]) is not list or type(rows) is not list:
             raise RecordBatchError("source id, columns or rows have the wrong type")
-        if not _all_strings(data["columns"]):
+        if not _all_strings(data["columns"], escapes):
             raise RecordBatchError("a column's name is not a string")
         width = len(columns) + 1
-        escapes = "\\u" in body
         for row in rows:
             if len(row) != width or type(row[0]) is not int:
                 raise RecordBatchError(f"a row has {len(row)} fields, {width} are needed")
@@ -155,10 +155,10 @@ def decode(body: str) -> RecordBatch:
         known = None
         if "bucket" in source:
             known = Source(source["bucket"], source["key"], source["version"])
-            if not _all_strings([known.bucket, known.key, known.version]):
+            if not _all_strings([known.bucket, known.key, known.version], escapes):
                 raise RecordBatchError("bucket, key or version is not a string")
         error = RowError(**data["error"]) if "error" in data else None
-        if error is not None and not _all_strings([error.stage, error.reason, error.detail]):
+        if error is not None and not _all_strings([error.stage, error.reason, error.detail], escapes):
             raise RecordBatchError("stage, reason or detail of the error is not a string")
         return RecordBatch(source["id"], columns, rows, known, error)
     except RecordBatchError:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.cleaning import column_names
+from handlers.dialect import DialectError, parse_delimiter, parse_quotes
 from harness.errors import UsageError
 
 csv.field_size_limit(2**31 - 1)
@@ -25,7 +26,6 @@ _MOST_HELD = 64 * 1024
 """Bytes that are held back together behind a record with wrong quotes (docs/cleaning-rules.md)."""
 
 _DELIMITERS = ",;\t|"
-_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
 
 _BOM = "\u00ef\u00bb\u00bf"
 """A byte order mark, its bytes taken as Latin-1."""
@@ -53,13 +53,16 @@ def scan_foreign(path: Path, delimiter: str = "auto", quotes: str = "strict") ->
     """Count a CSV file's lines and records; `delimiter` and `quotes` are the template's parameters of these names.
 
     Bytes are taken as Latin-1, which never fails and keeps delimiters, quotes and line ends where they are. Raises
-    UsageError for a file that cannot be read.
+    UsageError for a file that cannot be read and for a parameter that is none.
     """
+    try:
+        known, strict = parse_delimiter(delimiter), parse_quotes(quotes)
+    except DialectError as error:
+        raise UsageError(str(error), hint="-p Delimiter=auto takes it from the header") from error
     try:
         with path.open("r", encoding="latin-1", newline="") as file:
             lines = _Lines(file)
-            strict = quotes == "strict"
-            mark, header, undecided = _header(lines, _NAMES.get(delimiter, delimiter), strict)
+            mark, header, undecided = _header(lines, known, strict)
             records = _count(lines, mark, strict, header.fields)
             return ForeignSummary(path.stat().st_size, lines.count, _names(header, mark), records, mark, undecided)
     except OSError as error:
@@ -195,11 +198,11 @@ def _header(lines: _Lines, delimiter: str, strict: bool) -> tuple[str, _Record, 
     first = lines.next()
     declared = first.removeprefix(_BOM).rstrip("\r\n").strip('"')
     if declared.lower().startswith("sep=") and len(declared) == len("sep=;"):
-        delimiter = declared[-1] if delimiter == "auto" else delimiter
+        delimiter = delimiter or declared[-1]
     else:
         lines.put_back([first])
     found: dict[str, _Record] = {}
-    for mark in _DELIMITERS if delimiter == "auto" else delimiter:
+    for mark in delimiter or _DELIMITERS:
         found[mark] = _next_record(lines, mark, strict)
         lines.put_back(found[mark].lines)
     whole = {mark: record for mark, record in found.items() if record.state == _WHOLE}

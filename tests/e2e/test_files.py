@@ -42,12 +42,8 @@ CASES = {
         b"id,name\r" + b"".join(f"{i},row {i}\r".encode() for i in range(1, 501)), updated=500, lines=501
     ),
     "wide": Case(_wide(), updated=80, quarantined={"row_too_large": 1}, lines=82),
-    "stray_quotes": Case(
-        b'id,size\n1,"a\n2,5" pipe\n3,"b"\n4,c\n5,"d\ne"\n', 3, {"malformed_quotes": 1}, lines=7
-    ),
-    "stray_quotes_lenient": Case(
-        b'id,size\n1,5" pipe\n2,"a" b\n3,"c"\n', 3, parameters={"Quotes": "lenient"}, lines=4
-    ),
+    "stray_quotes": Case(b'id,size\n1,"a\n2,5" pipe\n3,"b"\n4,c\n5,"d\ne"\n', 3, {"malformed_quotes": 1}, lines=7),
+    "stray_quotes_lenient": Case(b'id,size\n1,5" pipe\n2,"a" b\n3,"c"\n', 3, parameters={"Quotes": "lenient"}, lines=4),
     "semicolons": Case("sep=;\r\nStück;Preis\r\nx;12,50\r\ny;7\r\n".encode(), updated=2, lines=4),
     "tabs_by_parameter": Case(b"a;b\tc\n1\t2\n", 1, parameters={"Delimiter": "tab"}, lines=2),
     "joined": Case(b"\xef\xbb\xbfid,a\n1,x\n" * 2, 2, {"repeated_header": 1}, lines=4),
