@@ -11,9 +11,7 @@ from harness.errors import UsageError
 ENGINES = ("embedded", "localstack", "localstack-data")
 
 
-def create(
-    name: str, *, work_dir: Path | None = None, profile: str = "local", logs: Path | None = None
-) -> Engine:
+def create(name: str, *, work_dir: Path | None = None, profile: str = "local", logs: Path | None = None) -> Engine:
     """Return a new, unstarted engine; raises UsageError naming the engines there are.
 
     `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends.
