@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +11,7 @@ from typer.testing import CliRunner
 
 import harness.session
 from harness import cli
-from harness.errors import EngineError, EnvironmentProblem, UsageError
-from harness.session import attach
+from harness.errors import EngineError, UsageError
 from tests.unit.run.test_dlq import DEPLOYMENT, FakeSqs, batch
 
 WIDE = {"COLUMNS": "250", "TERM": "dumb"}
@@ -95,15 +92,3 @@ def test_dlq_when_the_engine_is_gone_raises_an_engine_error(
     ended = dlq(*arguments)
     assert isinstance(ended.exception, EngineError)
     assert "http://127.0.0.1:9" in str(ended.exception)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", json.dumps({"pid": 1})])
-def test_attach_when_the_note_of_an_engine_is_no_note_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
-) -> None:
-    note = tmp_path / "engine.json"
-    note.write_text(text)
-    monkeypatch.setattr(harness.session, "_path", lambda: note)
-    with pytest.raises(EnvironmentProblem, match="does not say where an engine is") as caught:
-        attach("embedded", "ingestion")
-    assert "harness deploy" in caught.value.hint
