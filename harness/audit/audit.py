@@ -63,7 +63,10 @@ def audit(
             progress(done)
     for audited in objects:
         report.object_key = audited.source.key
-        _judge_strays(report, audited, outside[audited.source.source_id])
+        places_of = outside[audited.source.source_id]
+        if places_of.whole_object == "quarantined":
+            report.refused_objects[audited.source.key] = places_of.whole_reason
+        _judge_strays(report, audited, places_of)
     report.object_key = ""
     report.items_in_table = count_items(engine, deployment) - items_before
     if report.items_in_table != report.items_accounted:

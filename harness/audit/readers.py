@@ -90,14 +90,15 @@ class _Found:
         self.dlqs: dict[str, dict[int, list[str]]] = {stage.name: defaultdict(list) for stage in STAGES}
         self.quarantined: dict[int, list[str]] = defaultdict(list)
         self.whole = ""
+        self.refused = ""
 
     def places(self) -> Places:
         """Return what was found."""
         if 0 in self.quarantined:
             # Row 0 stands for an object that was rejected as a whole.
             self.whole = "quarantined"
-            del self.quarantined[0]
-        return Places(self.quarantined, self.dlqs, self.whole)
+            self.refused = self.quarantined.pop(0)[0]
+        return Places(self.quarantined, self.dlqs, self.whole, self.refused or "whole object")
 
 
 @dataclass(frozen=True)

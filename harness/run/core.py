@@ -13,6 +13,7 @@ import psutil
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from handlers.dialect import AUTO, STRICT, Dialect
 from harness.audit import AuditReport, audit
 from harness.audit.audit import Audited, count_items
 from harness.bench.engine import Loop, measure, shares_of_ceiling
@@ -89,7 +90,16 @@ class Runner:
         or not even a thousand rows, would not fit.
         """
         if options.file is not None:
-            foreign = scan_foreign(options.file)
+            foreign = scan_foreign(
+                options.file,
+                options.parameters.get("Delimiter", AUTO),
+                options.parameters.get("Quotes", STRICT),
+            )
+            self._say(
+                f"file       {foreign.records:,} rows on {foreign.lines:,} lines with the header's, "
+                + ("its delimiter is open" if foreign.undecided else _columns_of(foreign))
+                + f", {foreign.file_bytes / 1e6:.1f} MB"
+            )
             if in_memory:
                 _refuse_if_too_many(foreign.records)
             return Input(options.file, foreign.records, None, None, foreign)
@@ -192,7 +202,7 @@ class Runner:
             "began": round(began, 3),
             "watched_seconds": round(watched.seconds, 3),
             "engine": vars(report) | {"versions": dict(report.versions)},
-            "spec": given.spec.to_json() if given.spec else {"file": given.path.name, "rows": given.rows},
+            "spec": _spec_of(given),
             "corpus": {
                 "file_bytes": sent.file_bytes,
                 "sha256": given.manifest.sha256 if given.manifest else "",
@@ -246,6 +256,19 @@ class ProgressBar:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+
+def _columns_of(foreign: ForeignSummary) -> str:
+    return f"{len(foreign.columns):,} columns by {Dialect(foreign.delimiter).name}"
+
+
+def _spec_of(given: Input) -> dict[str, Any]:
+    if given.spec is not None:
+        return given.spec.to_json()
+    spec: dict[str, Any] = {"file": given.path.name, "rows": given.rows}
+    if given.foreign is not None:
+        spec |= {"lines": given.foreign.lines, "columns": len(given.foreign.columns)}
+    return spec
 
 
 def _refuse_if_too_many(rows: int) -> None:

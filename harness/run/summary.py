@@ -71,6 +71,8 @@ def _print_audit(console: Console, run: RunResult) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    for said in run.watched.totals["clean"].notes["rejected"]:
+        console.print(f"           [bold yellow]refused as a whole[/]: {escape(said)}", highlight=False, soft_wrap=True)
     if report.quarantined:
         console.print(f"           quarantined: {_list(report.quarantined)}", highlight=False, soft_wrap=True)
     for stage, reasons in report.dead_letters.items():
