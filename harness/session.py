@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
 
 from harness.corpus.cache import default_cache
-from harness.engines.base import Deployment, Engine
+from harness.engines.base import Deployment, Endpoints, Engine
+from harness.engines.clients import Clients
 from harness.errors import EnvironmentProblem
 
 
@@ -27,13 +27,7 @@ class Session:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of that engine."""
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.endpoint,
-            region_name=self.region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106  emulators take any
-        )
+        return Clients(lambda: Endpoints(self.endpoint, self.region)).get(service)
 
 
 def _path() -> Path:

@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +23,7 @@ from harness.engines.embedded.intrinsics import load_template
 from harness.engines.localstack.container import FUNCTIONS_DYNAMODB, PORT, Container
 from harness.engines.localstack.template import with_parallel_mappings, with_variables
 from harness.errors import EngineError, UsageError
+from harness.host_environment import direct
 
 REGION = "us-east-1"
 START_SECONDS = 120.0
@@ -247,7 +247,7 @@ class LocalStackEngine:
         return all(services.get(name) in ("available", "running") for name in self.services)
 
     def _get(self, path: str, timeout: float) -> dict[str, Any]:
-        with urllib.request.urlopen(self._endpoint + path, timeout=timeout) as answer:  # noqa: S310  http(s), see __init__
+        with direct.open(self._endpoint + path, timeout=timeout) as answer:
             return dict(json.load(answer))
 
     def _describe(self, stack_name: str) -> dict[str, Any] | None:
