@@ -1,9 +1,9 @@
 """A boto3 session for engines on this machine, which takes nothing from the machine.
 
 boto3 reads dozens of variables, `~/.aws/config`, `~/.aws/credentials`, `~/.aws/models`, and the environment's proxies
-and certificates. For an emulator all of them are wrong: a proxy cannot reach 127.0.0.1, a profile may not exist, and its
-region, retries, endpoints and addressing are somebody else's. An engine on real AWS wants all of them, and uses a plain
-`boto3.Session` instead: see `harness.engines.clients.Clients`.
+and certificates. For an emulator all of them are wrong: a proxy cannot reach 127.0.0.1, a profile may not exist, and
+its region, retries, endpoints and addressing are somebody else's. An engine on real AWS wants all of them, and uses a
+plain `boto3.Session` instead: see `harness.engines.clients.Clients`.
 """
 
 from __future__ import annotations
