@@ -14,7 +14,8 @@ import psutil
 from harness.corpus.cache import default_cache
 from harness.engines.base import Deployment, Endpoints, Engine
 from harness.engines.clients import Clients
-from harness.errors import EnvironmentProblem
+from harness.engines.registry import ENGINES
+from harness.errors import EnvironmentProblem, UsageError
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,28 @@ def remember(engine: Engine, deployment: Deployment) -> Iterator[None]:
 
 
 def attach(engine: str, stack_name: str) -> Session:
-    """Return the engine of that name that is up; raises EnvironmentProblem where none is."""
+    """Return the engine of that name that is up; raises UsageError for a name that is none, EnvironmentProblem where
+    no engine is up."""
     if engine in ("localstack", "localstack-data"):
         from harness.engines.localstack import LocalStackDataEngine, LocalStackEngine
 
         localstack = LocalStackEngine() if engine == "localstack" else LocalStackDataEngine()
         deployment = localstack.deployed(stack_name)
         return Session(localstack.endpoints.default, localstack.endpoints.region, deployment)
+    if engine != "embedded":
+        raise UsageError(f"engine {engine!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")
     path = _path()
     hint = "start one in another terminal with `harness deploy` or `harness run --keep`"
     if not path.exists():
         raise EnvironmentProblem("no engine is up", hint=hint)
-    word = json.loads(path.read_text())
-    if not psutil.pid_exists(word["pid"]):
+    try:
+        word = json.loads(path.read_text())
+        deployment = Deployment(word["stack_name"], word["outputs"], word["parameters"])
+        found = Session(word["endpoint"], word["region"], deployment)
+        alive = psutil.pid_exists(word["pid"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise EnvironmentProblem(f"{path} does not say which engine is up", hint=hint) from error
+    if not alive:
         path.unlink(missing_ok=True)
         raise EnvironmentProblem(f"the engine of process {word['pid']} is gone", hint=hint)
-    deployment = Deployment(word["stack_name"], word["outputs"], word["parameters"])
-    return Session(word["endpoint"], word["region"], deployment)
+    return found
