@@ -29,7 +29,7 @@ def run(
     """Run Python code that defines `main` (or a command) under `enter`; `shell` follows it in a pipeline."""
     code = f"import os, sys\nfrom harness.entry import enter\n{program}\nenter(main)\n"
     command = program if isinstance(program, list) else [sys.executable, "-c", code]
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT), **variables}
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "", **variables}
     if shell:
         command = ["bash", "-c", f'"$@" {shell}', "bash", *command]
     return subprocess.run(
