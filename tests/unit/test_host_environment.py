@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import site
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness import host_environment
 from harness.host_environment import (
     ENGINE,
     NO_HOME,
@@ -49,10 +49,10 @@ def test_child_environment_when_more_is_named_adds_it_and_fixed_values_win(tmp_p
 def test_child_environment_when_packages_are_the_user_s_own_says_where_they_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(host_environment.site, "ENABLE_USER_SITE", True)
-    monkeypatch.setattr(host_environment.site, "getuserbase", lambda: str(tmp_path))
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", True)
+    monkeypatch.setattr(site, "getuserbase", lambda: str(tmp_path))
     assert child_environment({})["PYTHONUSERBASE"] == str(tmp_path)
-    monkeypatch.setattr(host_environment.site, "ENABLE_USER_SITE", False)
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", False)
     assert "PYTHONUSERBASE" not in child_environment({})
 
 
