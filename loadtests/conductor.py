@@ -20,6 +20,7 @@ from uploads import ASK, READ_SECONDS, REGION, SAMPLE, WORK, Job, endpoint
 
 from harness.engines.local_session import local_session
 from harness.engines.stacks import outputs_of
+from harness.errors import UsageError
 from harness.host_environment import ENGINE, child_environment
 from harness.load.pool import make_pool
 from harness.load.samples import COMPLETIONS_FILE, EVENTS_FILE, EventWriter, LineFollower, LoadStart, LoadStop, Sample
@@ -68,6 +69,7 @@ class Conductor:
     def begin(self) -> None:
         """Make the schedule of the options and hand it out."""
         environment = self._environment
+        _refuse_other(environment.host)
         self._spec = self._spec_of(environment.parsed_options)
         self._bucket = self._bucket or _find_bucket()
         if not self._given and environment.web_ui is not None:
@@ -175,6 +177,15 @@ class Conductor:
             variables = child_environment(os.environ, ENGINE)
             self._observer = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             log.close()
+
+
+def _refuse_other(host: str | None) -> None:
+    """Raise UsageError for a Host, of the web UI or --host, that is not where the uploads go."""
+    if host and host.rstrip("/") != endpoint().rstrip("/"):
+        raise UsageError(
+            f"Host is {host}, but files are uploaded to {endpoint()}: start Locust with AWS_ENDPOINT_URL={host}, or "
+            "leave Host as it was"
+        )
 
 
 def _find_bucket() -> str:

@@ -121,6 +121,7 @@ def bench_suite(
 
     from harness.report import write_report
     from harness.results import new_run_folder
+    from harness.run.record import recorded
     from harness.suites.model import load_suite
     from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 
@@ -130,8 +131,9 @@ def bench_suite(
             raise UsageError(f"--repetitions is {repetitions}, 1 or more are needed")
         suite = replace(suite, repetitions=repetitions)
     folder = new_run_folder(out_dir)
-    document = run_suite(suite, SuiteOptions(engine, profile, out, quiet=as_json), folder)
-    page = write_report(folder)
+    with recorded(folder):
+        document = run_suite(suite, SuiteOptions(engine, profile, out, quiet=as_json), folder)
+        page = write_report(folder)
     if as_json:
         print(json.dumps(document))  # noqa: T201
     else:

@@ -82,6 +82,7 @@ def load(
     from harness.load.schedule import LoadSpec
     from harness.load.summary import print_summary
     from harness.results import new_run_folder
+    from harness.run.record import LOGS, recorded
 
     chosen = (
         rate if rate is not None else DEFAULT_RATES.get(engine, OTHER_RATE) * (SOAK_SHARE if shape == "soak" else 1)
@@ -112,7 +113,7 @@ def load(
         refuse_if_too_many(rows_of(spec))
     loader = Loader(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with create(engine, profile=profile) as started:
+    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
         finished = loader.run(started, options, folder)
     if as_json:
         print(json.dumps(finished.result))  # noqa: T201
@@ -156,6 +157,7 @@ def saturation(
     from harness.load.search import Searcher, SearchOptions, line
     from harness.load.summary import print_audit
     from harness.results import new_run_folder
+    from harness.run.record import LOGS, recorded
 
     first = start if start is not None else DEFAULT_RATES.get(engine, OTHER_RATE)
     options = SearchOptions(
@@ -171,7 +173,7 @@ def saturation(
     )
     searcher = Searcher(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with create(engine, profile=profile) as started:
+    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
         found = searcher.search(started, options, folder)
     if as_json:
         print(json.dumps(found.result))  # noqa: T201

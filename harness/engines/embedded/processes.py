@@ -82,10 +82,13 @@ def signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def start_guard(work_dir: Path) -> subprocess.Popen[bytes]:
-    """Start the guard; it acts when this process ends or closes the returned process's standard input."""
+def start_guard(work_dir: Path, logs: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start the guard; it acts when this process ends or closes the returned process's standard input.
+
+    Before it removes `work_dir` it copies the logs in it to `logs`, if given: also those of a harness that was killed.
+    """
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", guard.__file__, str(work_dir)],
+        [sys.executable, "-I", "-S", guard.__file__, str(work_dir), *([str(logs.resolve())] if logs else [])],
         # The mark of whoever started this process: its guard must find this one too.
         env=child_environment(os.environ, (guard.MARK,)),
         stdin=subprocess.PIPE,
