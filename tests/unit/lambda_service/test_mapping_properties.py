@@ -113,7 +113,8 @@ def test_stream_mapping_when_everything_is_given_has_it_all() -> None:
 
 @pytest.mark.parametrize("name", ["ScalingConfig", "DestinationConfig", "FilterCriteria", "FunctionResponseTypes"])
 def test_property_when_its_value_is_nothing_is_as_if_not_given(name: str) -> None:
-    for nothing in (None, "", [], {}):
+    values: tuple[Any, ...] = (None, "", [], {})
+    for nothing in values:
         given = queue(**{name: nothing}) if name == "ScalingConfig" else stream(**{name: nothing})
         assert build(given) == build(queue() if name == "ScalingConfig" else stream())
 
