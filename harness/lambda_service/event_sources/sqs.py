@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -31,8 +31,7 @@ _LONG_POLL_SECONDS = 5
 _ERROR_PAUSE_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
+class _Message(NamedTuple):
     """A message in hand: what names it, what deletes it, and its record as the event will hold it."""
 
     message_id: str

@@ -8,8 +8,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,8 +23,7 @@ _log = logging.getLogger(__name__)
 _RETRY_BACKOFF_SECONDS = (0.1, 5.0)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRecord:
+class StreamRecord(NamedTuple):
     """A record as its event will hold it: JSON, with its sequence number and when it was made, in Unix seconds."""
 
     sequence: str
