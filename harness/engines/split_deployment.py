@@ -19,6 +19,7 @@ from harness.engines.clients import Clients
 from harness.engines.embedded.intrinsics import Resolver, load_template
 from harness.engines.embedded.lambda_stack import build_stack
 from harness.engines.embedded.template_split import NOTIFICATION_QUEUE, Context, Split, resolver, split
+from harness.engines.embedded.template_text import as_text
 from harness.errors import TemplateError
 from harness.lambda_service.control import LambdaControl
 
@@ -88,7 +89,8 @@ def deployment(halves: Halves, outputs: Mapping[str, str], resolve: Resolver | N
     resolve = resolve or resolver(halves.body, halves.split, outputs, halves.context)
     visible = {k: v for k, v in outputs.items() if k not in halves.split.outputs}
     for key, output in halves.split.own_outputs.items():
-        visible[key] = str(resolve.resolve(output["Value"]))
+        if "Condition" not in output or resolve.condition(output["Condition"]):
+            visible[key] = as_text(resolve.resolve(output["Value"]))
     return Deployment(halves.context.stack_name, visible, halves.split.parameters)
 
 
