@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from harness.engines.base import Deployment
 from harness.engines.clients import Clients
 from harness.engines.embedded.intrinsics import Resolver, load_template
 from harness.engines.embedded.lambda_stack import build_stack
 from harness.engines.embedded.template_split import NOTIFICATION_QUEUE, Context, Split, resolver, split
 from harness.engines.embedded.template_text import as_text
-from harness.errors import TemplateError
+from harness.errors import EngineError, TemplateError
 from harness.lambda_service.control import LambdaControl
 
 
@@ -98,9 +100,15 @@ def _package(clients: Clients, logical_id: str, spec: Mapping[str, Any]) -> byte
     if "ZipFile" in spec:
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
-            archive.writestr(zipfile.ZipInfo("index.py"), spec["ZipFile"])
+            archive.writestr(zipfile.ZipInfo("index.py"), as_text(spec["ZipFile"]))
         return target.getvalue()
     if "S3Bucket" not in spec or "S3Key" not in spec:
         raise TemplateError(f"{logical_id}: Code needs S3Bucket and S3Key, or ZipFile")
-    body: bytes = clients.get("s3").get_object(Bucket=spec["S3Bucket"], Key=spec["S3Key"])["Body"].read()
+    version = {"VersionId": str(spec["S3ObjectVersion"])} if spec.get("S3ObjectVersion") else {}
+    try:
+        answer = clients.get("s3").get_object(Bucket=spec["S3Bucket"], Key=spec["S3Key"], **version)
+        body: bytes = answer["Body"].read()
+    except (BotoCoreError, ClientError) as error:
+        place = f"s3://{spec['S3Bucket']}/{spec['S3Key']}"
+        raise EngineError(f"{logical_id}: its package {place} could not be read: {error}") from error
     return body

@@ -116,7 +116,7 @@ class Resolver:
                 return self.condition(argument)
             if name == "Fn::Equals":
                 left, right = (self.resolve(a) for a in argument)
-                return _comparable(left) == _comparable(right)
+                return bool(_comparable(left) == _comparable(right))
             if name == "Fn::Not":
                 return not self._truth(argument[0])
             if name == "Fn::And":

@@ -36,8 +36,8 @@ MAY_NAME_FUNCTIONS = (
     "AWS::SQS::",
     "AWS::SSM::Parameter",
 )
-"""Beginnings of the types of data resources that may refer to a function. Others, such as an event rule or an API, would
-call it, and the data services cannot."""
+"""Beginnings of the types of data resources that may refer to a function. Others, such as an event rule or an API,
+would call it, and the data services cannot."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """How CloudFormation reads a template's text: which scalars are what, and how each looks as a string.
 
 CloudFormation's YAML is version 1.1 without timestamps, binary, omap, pairs and set (user guide, "Template formats").
-So `yes` and `on` are booleans, `0755` is 493 and `12:30` is 750, while `2012-10-17` is a string. It knows no boolean and
+So `yes` and `on` are booleans, `0755` is 493 and `12:30` is 750, while `2012-10-17` is a string. It has no boolean and
 no number type of its own, though: wherever a string is wanted, `true` is "true".
 """
 
@@ -77,10 +77,10 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
         if not isinstance(key_node, yaml.ScalarNode):
             raise TemplateError(f"line {line} of the template: a key is no string")
         # Keys are read like values, then written as strings: 0755 as a key of a mapping is "493".
-        key = as_text(loader.construct_object(key_node))  # type: ignore[no-untyped-call]
+        key = as_text(loader.construct_object(key_node))
         if key in found:
             raise TemplateError(f"line {line} of the template: {key} is there twice", hint="keep one of them")
-        found[key] = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+        found[key] = loader.construct_object(value_node, deep=True)
     return found
 
 
