@@ -100,7 +100,9 @@ def _package(clients: Clients, logical_id: str, spec: Mapping[str, Any]) -> byte
     if "ZipFile" in spec:
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
-            archive.writestr(zipfile.ZipInfo("index.py"), as_text(spec["ZipFile"]))
+            info = zipfile.ZipInfo("index.py")
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, as_text(spec["ZipFile"]))
         return target.getvalue()
     if "S3Bucket" not in spec or "S3Key" not in spec:
         raise TemplateError(f"{logical_id}: Code needs S3Bucket and S3Key, or ZipFile")

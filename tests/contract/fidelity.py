@@ -236,9 +236,8 @@ def _properties() -> list[str]:
     lines = [
         "## Properties of AWS::Lambda::* resources",
         "",
-        "What the embedded engine and `localstack-data` make of every property of the CloudFormation reference. A property "
-        "that is refused",
-        "stops the deployment with its name, unless it has a value that is accepted; so does one that no table knows.",
+        "What the embedded engine and `localstack-data` make of each property of the CloudFormation reference. One",
+        "that is refused stops the deployment with its name, unless it has an accepted value; so does an unknown one.",
         "",
     ]
     kind = ""

@@ -1,4 +1,4 @@
-"""The Invoke API, asynchronous events to their end, variables, logs and packages: what a function's author relies on."""
+"""The Invoke API, asynchronous events to their end, variables, logs and packages."""
 
 from __future__ import annotations
 
@@ -201,20 +201,21 @@ def test_function_when_its_template_sets_a_reserved_variable_is_refused_by_name(
 
 
 def test_function_when_its_variables_exceed_four_kilobytes_is_refused(stack: DeployStack) -> None:
-    with pytest.raises(HarnessError, match="4 ?KB"):
+    with pytest.raises(HarnessError, match=r"4 ?KB"):
         stack(ECHO, Environment={"Variables": {"LARGE": "x" * 4096}})
 
 
 def test_environment_when_a_function_looks_has_every_variable_that_lambda_defines(stack: DeployStack) -> None:
     made = stack("def handler(event, context):\n    return dict(os.environ)\n")
     variables, _ = made.invoke()
-    defined = """
+    names = """
         _HANDLER _X_AMZN_TRACE_ID AWS_REGION AWS_DEFAULT_REGION AWS_EXECUTION_ENV AWS_LAMBDA_FUNCTION_NAME
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE AWS_LAMBDA_FUNCTION_VERSION AWS_LAMBDA_INITIALIZATION_TYPE
         AWS_LAMBDA_LOG_GROUP_NAME AWS_LAMBDA_LOG_STREAM_NAME AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
         AWS_SESSION_TOKEN AWS_LAMBDA_RUNTIME_API LAMBDA_TASK_ROOT LAMBDA_RUNTIME_DIR TZ LANG PATH LD_LIBRARY_PATH
         PYTHONPATH AWS_XRAY_CONTEXT_MISSING AWS_XRAY_DAEMON_ADDRESS
-    """.split()
+    """
+    defined = names.split()
     assert [name for name in defined if not variables.get(name)] == []
     assert variables["AWS_LAMBDA_FUNCTION_NAME"] == made.function
     assert variables["AWS_LAMBDA_LOG_GROUP_NAME"] == f"/aws/lambda/{made.function}"
@@ -237,7 +238,8 @@ def test_home_when_a_function_looks_is_nobodys_on_this_machine(stack: DeployStac
         def handler(event, context):
             child = "import os; print(os.path.expanduser('~'))"
             said = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True).stdout
-            return {"own": os.path.expanduser("~"), "child": said.strip(), "aws": (pathlib.Path.home() / ".aws").exists()}
+            aws = pathlib.Path.home() / ".aws"
+            return {"own": os.path.expanduser("~"), "child": said.strip(), "aws": aws.exists()}
         """
     )
     found, _ = made.invoke()

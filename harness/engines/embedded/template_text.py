@@ -36,7 +36,6 @@ _SHORT_FORMS = (
 )
 
 _YAML = "tag:yaml.org,2002:"
-_STRING = f"{_YAML}str"
 _UNSUPPORTED = ("binary", "omap", "pairs", "set", "timestamp")
 
 
@@ -44,9 +43,9 @@ class _Loader(yaml.SafeLoader):
     """Reads CloudFormation YAML: short forms such as !Ref become their long form."""
 
 
-# A date is a string; the implicit resolvers are PyYAML's, which are those of YAML 1.1.
+# A date is a string, and so is "="; the other implicit resolvers are PyYAML's, which are those of YAML 1.1.
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_YAML}timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (f"{_YAML}timestamp", f"{_YAML}value")]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
