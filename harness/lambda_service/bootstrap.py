@@ -73,6 +73,14 @@ def name_user(passwd: str) -> None:
     _check(_libc().mount(passwd.encode(), b"/etc/passwd", None, MS_BIND, None), "mount over /etc/passwd")
 
 
+def _user_is_named(passwd: str) -> bool:
+    try:
+        name_user(passwd)
+    except OSError:
+        return False  # HOME does instead
+    return True
+
+
 def apply_limits(options: dict[str, Any]) -> None:
     """Join the control groups and set the resource limits named in `options`; raises OSError."""
     for procs in options["cgroup_procs"]:
@@ -81,8 +89,7 @@ def apply_limits(options: dict[str, Any]) -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
     if options["hide_shm"]:
         hide_shared_memory()
-        name_user(options["passwd"])
-    else:
+    if not options["hide_shm"] or not options["passwd"] or not _user_is_named(options["passwd"]):
         os.environ["HOME"] = options["home"]
 
 

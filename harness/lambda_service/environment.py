@@ -103,7 +103,6 @@ class ExecutionEnvironment:
         settings = self._sandbox.settings
         tmp = self._folder / "tmp"
         tmp.mkdir(parents=True)
-        (self._folder / "passwd").write_text(_password_file(self._folder / "home"))
         address = await self._api.start()
         memory = self.function.memory_mb * 1024 * 1024
         # Lambda counts memory for the whole environment; a control group does too.
@@ -116,7 +115,7 @@ class ExecutionEnvironment:
             "cgroup_procs": procs,
             "rlimits": self._rlimits(memory),
             "hide_shm": bool(self._sandbox.limits.shared_memory),
-            "passwd": str(self._folder / "passwd"),
+            "passwd": self._password_file(),
             "home": str(self._folder / "home"),
         }
         variables = environment(
@@ -321,6 +320,22 @@ class ExecutionEnvironment:
             peaks.append(_peak_of_process(self._process.pid))
         return math.ceil(max(peaks) / (1024 * 1024))
 
+    def _password_file(self) -> str:
+        """Write what takes the place of /etc/passwd: this process's user has Lambda's name and a home of its own.
+
+        Returns its path, or an empty string where there is nothing to replace.
+        """
+        original = Path("/etc/passwd")
+        if not original.is_file():
+            return ""
+        uid, gid = os.geteuid(), os.getegid()
+        lines = original.read_text(errors="replace").splitlines()
+        others = [line for line in lines if line.split(":")[2:3] != [str(uid)]]
+        own = f"{_USER}:x:{uid}:{gid}::{self._folder / 'home'}:/sbin/nologin"
+        path = self._folder / "passwd"
+        path.write_text("\n".join([own, *others, ""]))
+        return str(path)
+
     def _rlimits(self, memory: int) -> dict[str, int]:
         limits = {"RLIMIT_NOFILE": MAX_DESCRIPTORS, "RLIMIT_CORE": 0}
         if self._sandbox.limits.memory.startswith("rlimit"):
@@ -342,17 +357,6 @@ class ExecutionEnvironment:
 def base_interpreter() -> str:
     """Return the interpreter beneath the virtual environment, which sees none of its packages."""
     return str(getattr(sys, "_base_executable", None) or sys.executable)
-
-
-def _password_file(home: Path) -> str:
-    """Return /etc/passwd with this process's user named as Lambda names it, its home being `home`."""
-    uid, gid = os.geteuid(), os.getegid()
-    others = [
-        line
-        for line in Path("/etc/passwd").read_text(errors="replace").splitlines()
-        if line.split(":")[2:3] != [str(uid)]
-    ]
-    return "\n".join([f"{_USER}:x:{uid}:{gid}::{home}:/sbin/nologin", *others, ""])
 
 
 def _peak_of_process(pid: int) -> int:

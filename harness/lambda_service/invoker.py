@@ -209,7 +209,7 @@ def is_json(payload: bytes) -> bool:
         orjson.loads(payload)
     except ValueError:
         try:
-            json.loads(payload, parse_constant=_refuse_constant)
+            json.loads(payload.decode(), parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             return False
     return True

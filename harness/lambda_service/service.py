@@ -183,18 +183,13 @@ class LambdaService:
         return web.json_response({"stacks": sorted(self._stacks)})
 
     async def _post_package(self, request: web.Request) -> web.Response:
-        package, size = bytearray(), 0
-        # Read in pieces, because the application's own limit is that of invocations, and to the end, because a client
-        # that still sends would not hear the refusal.
-        async for piece in request.content.iter_chunked(1024 * 1024):
-            size += len(piece)
-            if size <= packages.UPLOAD_LIMIT:
-                package += piece
-        if size > packages.UPLOAD_LIMIT:
-            message = f"the deployment package has {size} bytes, allowed are {packages.UPLOAD_LIMIT}"
+        try:
+            package = await _body(request, packages.UPLOAD_LIMIT)
+        except _TooLarge as error:
+            message = f"the deployment package has {error.size} bytes, allowed are {packages.UPLOAD_LIMIT}"
             return web.json_response({"message": message}, status=413)
         root = Path(self._settings.work_dir) / "code"
-        folder = await asyncio.to_thread(packages.store, root, bytes(package))
+        folder = await asyncio.to_thread(packages.store, root, package)
         return web.json_response({"folder": str(folder)})
 
     async def _get_health(self, _: web.Request) -> web.Response:
@@ -216,14 +211,14 @@ class LambdaService:
         request_id = str(uuid.uuid4())
         try:
             return await self._answer(request, request_id)
-        except web.HTTPRequestEntityTooLarge:
+        except _TooLarge:
             return _refused(invoke_api.too_large(), request_id)
         except invoke_api.Refusal as refusal:
             return _refused(refusal, request_id)
 
     async def _answer(self, request: web.Request, request_id: str) -> web.Response:
         name = self._named(request, request.query.get("Qualifier", ""))
-        wanted = invoke_api.parse(name, request.headers, await request.read())
+        wanted = invoke_api.parse(name, request.headers, await _body(request, SYNC_PAYLOAD_LIMIT))
         function = self._pool.get(name)
         if function is None:
             raise self._not_found(name)
@@ -286,6 +281,29 @@ class LambdaService:
 
     def _log_line(self, environment: ExecutionEnvironment, line: str) -> None:
         self._logs.add(environment.function.log_group, environment.log_stream, line)
+
+
+class _TooLarge(Exception):
+    """A request's body has `size` bytes, more than it may."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+async def _body(request: web.Request, limit: int) -> bytes:
+    """Return a request's body; raises _TooLarge where it exceeds `limit` bytes.
+
+    It is read to the end all the same, because a client that still sends would not hear the refusal, but not kept.
+    """
+    body, size = bytearray(), 0
+    async for piece in request.content.iter_chunked(1024 * 1024):
+        size += len(piece)
+        if size <= limit:
+            body += piece
+    if size > limit:
+        raise _TooLarge(size)
+    return bytes(body)
 
 
 def _reservation(body: bytes) -> int:

@@ -47,7 +47,10 @@ class Resolver:
             if name == "Ref":
                 return self._reference(argument, None)
             if name.startswith("Fn::"):
-                return self._function(name, argument)
+                try:
+                    return self._function(name, argument)
+                except (ValueError, TypeError, IndexError, AttributeError) as error:
+                    raise TemplateError(f"{name} has arguments that it cannot take: {argument!r}") from error
         resolved = {k: self.resolve(v) for k, v in value.items()}
         return {k: v for k, v in resolved.items() if v is not NO_VALUE}
 
@@ -133,11 +136,21 @@ def _comparable(value: Any) -> Any:
 
 
 def references(value: Any) -> set[tuple[str, str | None]]:
-    """Return every (name, attribute) that `value` refers to by Ref, GetAtt or Sub, pseudo parameters included."""
+    """Return every (name, attribute) that `value` refers to by Ref, GetAtt or Sub, pseudo parameters included.
+
+    Raises TemplateError for one of them whose arguments are wrong.
+    """
+    try:
+        return _references(value)
+    except (ValueError, TypeError, IndexError, AttributeError) as error:
+        raise TemplateError(f"a Ref, Fn::GetAtt or Fn::Sub has arguments that it cannot take: {error}") from error
+
+
+def _references(value: Any) -> set[tuple[str, str | None]]:
     found: set[tuple[str, str | None]] = set()
     if isinstance(value, list):
         for item in value:
-            found |= references(item)
+            found |= _references(item)
     elif isinstance(value, dict):
         for name, argument in value.items():
             if name == "Ref" and len(value) == 1:
@@ -147,12 +160,12 @@ def references(value: Any) -> set[tuple[str, str | None]]:
                 found.add((parts[0], parts[1]))
             elif name == "Fn::Sub" and len(value) == 1:
                 text, variables = argument if isinstance(argument, list) else (argument, {})
-                found |= references(list(variables.values()))
+                found |= _references(list(variables.values()))
                 for match in _SUB_VARIABLE.finditer(text):
                     reference = match.group(1).strip()
                     if reference not in variables:
                         resource, _, attribute = reference.partition(".")
                         found.add((resource, attribute or None))
             else:
-                found |= references(argument)
+                found |= _references(argument)
     return found

@@ -77,6 +77,7 @@ def build_stack(
         for bucket_id, items in halves.notifications.items()
         for item in items
     ]
+    _check_called({f.name for f in functions}, [*sqs, *streams], routes)
     return StackConfig(
         name=context.stack_name,
         functions=tuple(functions),
@@ -106,9 +107,10 @@ def _function(
         raise TemplateError(f"{logical_id}: Architectures is {architectures}, allowed is one of x86_64 and arm64")
     integer(logical_id, properties.get("EphemeralStorage", {}), "Size", 512, 10_240, 512)
     reserved = properties.get("ReservedConcurrentExecutions")
-    variables = {
-        k: _variable(logical_id, k, v) for k, v in properties.get("Environment", {}).get("Variables", {}).items()
-    }
+    given = properties.get("Environment", {}).get("Variables", {})
+    if not isinstance(given, Mapping):
+        raise TemplateError(f"{logical_id}: Environment.Variables is {given!r}, an object is needed")
+    variables = {k: _variable(logical_id, k, v) for k, v in given.items()}
     check_variables(logical_id, variables)
     return Function(
         name=name,
@@ -239,8 +241,27 @@ def _stream_mapping(logical_id: str, properties: Mapping[str, Any]) -> StreamMap
     )
 
 
+def _check_called(
+    names: set[str], mappings: Iterable[SqsMapping | StreamMapping], routes: Iterable[NotificationRoute]
+) -> None:
+    called = [(m.mapping_id, m.function) for m in mappings] + [(f"bucket {r.bucket}", r.function) for r in routes]
+    for caller, name in called:
+        if name not in names:
+            raise TemplateError(f"{caller} calls {name!r}, no function of this template")
+
+
 def _route(bucket_id: str, item: Mapping[str, Any], resolve: Resolver) -> NotificationRoute:
-    rules = {rule["Name"].lower(): rule["Value"] for rule in item.get("Filter", {}).get("S3Key", {}).get("Rules", [])}
+    where = f"{bucket_id}: NotificationConfiguration.LambdaConfigurations"
+    unknown = sorted(set(item) - {"Event", "Function", "Filter"})
+    missing = sorted({"Event", "Function"} - set(item))
+    if unknown or missing:
+        raise TemplateError(f"{where}: {', '.join(unknown or missing)} is {'not known' if unknown else 'missing'}")
+    rules: dict[str, str] = {}
+    for rule in item.get("Filter", {}).get("S3Key", {}).get("Rules", []):
+        name = as_text(rule.get("Name", "")).lower()
+        if name not in ("prefix", "suffix") or name in rules or "Value" not in rule:
+            raise TemplateError(f"{where}: rule {rule} is not one prefix or one suffix with its Value")
+        rules[name] = as_text(rule["Value"])
     return NotificationRoute(
         bucket=str(resolve.resolve({"Ref": bucket_id})),
         function=_name_of(item["Function"]),
@@ -250,8 +271,13 @@ def _route(bucket_id: str, item: Mapping[str, Any], resolve: Resolver) -> Notifi
     )
 
 
-def _name_of(reference: str) -> str:
-    return reference.rsplit(":function:", maxsplit=1)[-1].split(":", maxsplit=1)[0]
+def _name_of(reference: Any) -> str:
+    name, _, qualifier = as_text(reference).rsplit(":function:", maxsplit=1)[-1].partition(":")
+    if qualifier not in ("", "$LATEST"):
+        raise TemplateError(
+            f"{reference} names the version or alias {qualifier}", hint="there are none here; name the function itself"
+        )
+    return name
 
 
 def queue_arn(where: str, arn: Any) -> str:

@@ -219,8 +219,8 @@ def _check(where: str, kind: str, properties: Mapping[str, Any], table: Mapping[
             raise TemplateError(
                 f"{where}{name} is not a property of {kind}", hint=f"known here: {', '.join(sorted(table))}"
             )
-        if value in (None, "", [], {}):
-            continue
+        if found.fate == "refused" and value in ("", [], {}):
+            continue  # as good as not given
         if found.nested is not None:
             _check(f"{where}{name}.", kind, value, found.nested)
         elif found.fate == "refused" and _word(value) not in found.accepts:

@@ -232,6 +232,11 @@ def _take_notifications(resources: dict[str, Any]) -> dict[str, list[dict[str, A
         lambdas = configuration.pop("LambdaConfigurations", [])
         if not lambdas:
             continue
+        for item in lambdas:
+            if not isinstance(item, dict) or not isinstance(item.get("Event"), str):
+                raise TemplateError(
+                    f"{logical_id}: NotificationConfiguration.LambdaConfigurations has an entry without a literal Event"
+                )
         taken[logical_id] = lambdas
         events = sorted({item["Event"] for item in lambdas})
         queue = {"Fn::GetAtt": [NOTIFICATION_QUEUE, "Arn"]}

@@ -172,6 +172,8 @@ def test_property_when_harmless_or_as_here_anyway_deploys(given: dict[str, Any])
         ({"LoggingConfig": {"LogGroup": "a group"}}, "LogGroup is 'a group'"),
         ({"Environment": {"Variables": {"AWS_REGION": "x"}}}, "AWS_REGION"),
         ({"Environment": {"Variables": {"LIST": ["x"]}}}, "variable LIST is no string"),
+        ({"Environment": {"Variables": "x"}}, "Variables is 'x', an object is needed"),
+        ({"DeadLetterConfig": ""}, "DeadLetterConfig is '', an object is needed"),
         ({"Environment": {"Variables": {"TOKEN": "{{resolve:ssm:x}}"}}}, "dynamic reference"),
     ],
 )
@@ -228,6 +230,42 @@ def test_event_config_when_aws_or_the_engine_would_refuse_it_is_refused_by_name(
 ) -> None:
     with pytest.raises(TemplateError, match=why):
         build(event_config(**given))
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        ({"Function": "f"}, "without a literal Event"),
+        ({"Event": "e"}, "Function is missing"),
+        ({"Event": "s3:ObjectCreated:*", "Function": "f", "Id": "x"}, "Id is not known"),
+        ({"Event": "s3:ObjectCreated:*", "Function": "f:live"}, "names the version or alias live"),
+        ({"Event": "s3:ObjectCreated:*", "Function": "g"}, "calls 'g', no function of this template"),
+        (
+            {"Event": "e", "Function": "f", "Filter": {"S3Key": {"Rules": [{"Name": "tag", "Value": "x"}]}}},
+            "is not one prefix or one suffix",
+        ),
+        (
+            {"Event": "e", "Function": "f", "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "x"}] * 2}}},
+            "is not one prefix or one suffix",
+        ),
+    ],
+)
+def test_notification_when_it_cannot_be_heeded_is_refused(item: dict[str, Any], why: str) -> None:
+    template = function(FunctionName="f")
+    template["Resources"]["Bucket"] = {
+        "Type": "AWS::S3::Bucket",
+        "Properties": {"NotificationConfiguration": {"LambdaConfigurations": [item]}},
+    }
+    with pytest.raises(TemplateError, match=why):
+        build(template)
+
+
+@pytest.mark.parametrize(
+    "broken", [{"Fn::Join": "x"}, {"Fn::Select": [5, ["a"]]}, {"Fn::Sub": [1, 2]}, {"Fn::FindInMap": ["a"]}]
+)
+def test_intrinsic_when_its_arguments_are_wrong_is_refused_by_name(broken: dict[str, Any]) -> None:
+    with pytest.raises(TemplateError, match=next(iter(broken))):
+        build(function(Description=broken))
 
 
 def test_event_config_when_two_name_one_function_is_refused() -> None:

@@ -216,6 +216,7 @@ def test_event_when_its_function_is_removed_meanwhile_ends_quietly() -> None:
         (b"[Infinity]", False),
         (b"{", False),
         (b'{"a": "\xff"}', False),
+        ('{"a": 1}'.encode("utf-16"), False),
         (b"[" * 100_000, False),
     ],
 )

@@ -122,7 +122,8 @@ def test_output_when_a_line_is_longer_than_an_event_is_split() -> None:
         writer = os.dup(pipe.write_end)
         pipe.started()
         text = b"x" * (LINE_LIMIT + 5) + b"\nlast\n"
-        await asyncio.to_thread(lambda: (os.write(writer, text), os.close(writer)))
+        await asyncio.to_thread(os.write, writer, text)
+        os.close(writer)
         while "last" not in lines:
             await asyncio.sleep(0.001)
         pipe.close()
