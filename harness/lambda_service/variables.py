@@ -54,6 +54,11 @@ def check(logical_id: str, variables: Mapping[str, str]) -> None:
             "function's configuration modify",
             hint="Lambda sets them itself; choose other names",
         )
+    if "AWS_LAMBDA_EXEC_WRAPPER" in variables:
+        raise TemplateError(
+            f"{logical_id}: Environment sets AWS_LAMBDA_EXEC_WRAPPER, and wrapper scripts are not run here",
+            hint="leave it out; the runtime client starts as it is",
+        )
     malformed = sorted(name for name in variables if not _NAME.fullmatch(name))
     if malformed:
         raise TemplateError(

@@ -94,6 +94,7 @@ BEHAVIOURS: dict[str, dict[str, str]] = {
             "Every variable that Lambda defines is there"
         ),
         "variable_when_the_template_has_a_boolean_is_lower_case": "`true` in a template is the variable's value true",
+        "variable_when_it_is_pythonpath_counts_for_imports": "PYTHONPATH of a template counts for imports",
         "home_when_a_function_looks_is_nobodys_on_this_machine": "A function's home is not that of the machine's user",
         "log_when_its_format_is_json_holds_objects_with_level_time_and_request": (
             "LogFormat JSON and ApplicationLogLevel"

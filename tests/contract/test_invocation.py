@@ -230,6 +230,19 @@ def test_variable_when_the_template_has_a_boolean_is_lower_case(stack: DeploySta
     assert made.invoke() == (["true", "false", "7"], "")
 
 
+def test_variable_when_it_is_pythonpath_counts_for_imports(stack: DeployStack) -> None:
+    made = stack(
+        """
+        import sys
+
+        def handler(event, context):
+            return ["/nowhere/mine" in sys.path, os.environ["PYTHONPATH"]]
+        """,
+        Environment={"Variables": {"PYTHONPATH": "/nowhere/mine", "SEEN_URL": {"Ref": "Seen"}}},
+    )
+    assert made.invoke() == ([True, "/nowhere/mine"], "")
+
+
 def test_home_when_a_function_looks_is_nobodys_on_this_machine(stack: DeployStack) -> None:
     made = stack(
         """

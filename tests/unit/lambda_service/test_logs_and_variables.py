@@ -142,6 +142,11 @@ def test_variables_when_reserved_are_refused_by_name(name: str) -> None:
         variables.check("Fn", {name: "x", "FINE": "y"})
 
 
+def test_variables_when_they_name_a_wrapper_script_are_refused() -> None:
+    with pytest.raises(TemplateError, match="AWS_LAMBDA_EXEC_WRAPPER"):
+        variables.check("Fn", {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrap"})
+
+
 @pytest.mark.parametrize("name", ["", "A", "1ST", "_X", "A-B", "Ä1", "A B"])
 def test_variables_when_their_name_is_malformed_are_refused(name: str) -> None:
     with pytest.raises(TemplateError, match="Environment sets"):
