@@ -61,10 +61,12 @@ def shares_of_ceiling(loops: Sequence[Loop], rates: Mapping[str, float]) -> dict
     }
 
 
-def measure(engine: Engine, server_pid: int | None, *, calls: int = 400, clients: Sequence[int] = (1, 2)) -> list[Loop]:
+def measure(
+    engine: Engine, pids: Mapping[str, int], *, calls: int = 400, clients: Sequence[int] = (1, 2)
+) -> list[Loop]:
     """Run every loop with each number of clients on a scratch table and queue, which are removed.
 
-    `server_pid` is the data services' process, for CPU figures; None leaves them at 0.
+    `pids` are the engine's processes by name, for CPU figures; those of services it does not name are 0.
     """
     scratch = f"scratch-{uuid.uuid4().hex[:8]}"
     dynamodb, sqs = engine.client("dynamodb"), engine.client("sqs")
@@ -77,7 +79,7 @@ def measure(engine: Engine, server_pid: int | None, *, calls: int = 400, clients
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     )
     stream = created["TableDescription"]["LatestStreamArn"]
-    bench = _Bench(engine, server_pid)
+    bench = _Bench(engine, pids)
     loops: list[Loop] = []
     try:
         for number in clients:
@@ -126,9 +128,9 @@ def measure(engine: Engine, server_pid: int | None, *, calls: int = 400, clients
 
 
 class _Bench:
-    def __init__(self, engine: Engine, server_pid: int | None) -> None:
+    def __init__(self, engine: Engine, pids: Mapping[str, int]) -> None:
         self._engine = engine
-        self._server = psutil.Process(server_pid) if server_pid is not None else None
+        self._servers = [psutil.Process(pids[name]) for name in ("data-services", "queues") if name in pids]
 
     def loop(self, name: str, service: str, operation: str, clients: int, bodies: Sequence[str], items: float) -> Loop:
         """Send bodies from several clients at once and measure."""
@@ -171,7 +173,7 @@ class _Bench:
         return Loop(name, clients, calls, seconds, items, (self._cpu() - before) * 1000 / max(1, calls))
 
     def _cpu(self) -> float:
-        return sum(self._server.cpu_times()[:2]) if self._server is not None else 0.0
+        return sum(sum(server.cpu_times()[:2]) for server in self._servers)
 
 
 def _parallel(work: Callable[[Sequence[str]], None], shares: Sequence[Sequence[str]]) -> None:

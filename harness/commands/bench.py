@@ -53,7 +53,7 @@ def bench_engine(
     from harness.fingerprint import fingerprint
 
     with EmbeddedEngine(stock=stock) as engine:
-        loops = measure(engine, engine.pids["data-services"], calls=calls)
+        loops = measure(engine, engine.pids, calls=calls)
     if as_json:
         print(json.dumps({"fingerprint": fingerprint(), "loops": [loop.to_json() for loop in loops]}))  # noqa: T201
         return

@@ -25,6 +25,7 @@ STYLES: Mapping[str, tuple[str, str]] = {
 }
 GROUPS: Mapping[str, tuple[str, str]] = {
     "data-services": ("#2f7fd1", "data services"),
+    "queues": ("#c2410c", "queues"),
     "functions": ("#d9622b", "functions"),
     "lambda-service": ("#b065c0", "Lambda service"),
     "harness": ("#0f9d6e", "harness"),

@@ -30,6 +30,7 @@ HARNESS_CORES = 0.05
 SERVER = "data-services"
 _NAMES = {
     SERVER: "the data services",
+    "queues": "the queues",
     "functions": "the functions",
     "lambda-service": "the Lambda service",
     "harness": "the harness",

@@ -163,8 +163,7 @@ class Runner:
         return RunResult(folder, options, deployment, given.rows, sent, watched, found, ceiling, pipeline, result)
 
     def _ceiling(self, engine: Engine) -> list[Loop]:
-        pid = getattr(engine, "pids", {}).get("data-services")
-        return measure(engine, pid, calls=CEILING_CALLS, clients=(2,))
+        return measure(engine, getattr(engine, "pids", {}), calls=CEILING_CALLS, clients=(2,))
 
     def _upload(self, engine: Engine, deployment: Deployment, given: Input) -> Upload:
         key = f"uploads/{given.path.name}"

@@ -1,4 +1,4 @@
-"""The embedded engine: MiniStack for the data, our Lambda service for the functions, no Docker."""
+"""The embedded engine: MiniStack for the data, queues and functions on services of our own, no Docker."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionAc
 from harness.engines.clients import Clients
 from harness.engines.embedded import processes
 from harness.engines.embedded.intrinsics import load_template
+from harness.engines.embedded.stack_queues import StackQueues, check_queues
 from harness.engines.embedded.template_split import Context
 from harness.engines.split_deployment import halve, put_functions
 from harness.errors import EngineError, HarnessError
@@ -55,6 +56,7 @@ class EmbeddedEngine:
         self._account_concurrency = account_concurrency
         self._async_retry_delays = async_retry_delays
         self._service_endpoints = dict(service_endpoints or {})
+        self._services = dict(self._service_endpoints)
         self._stock = stock
         self._logs = logs
         self._token = secrets.token_urlsafe(24)
@@ -64,6 +66,8 @@ class EmbeddedEngine:
         self._data_url = ""
         self._lambda_url = ""
         self._clients = Clients(lambda: self.endpoints)
+        self._ministack = Clients(lambda: Endpoints(self._data_url, REGION))
+        self._queues: StackQueues | None = None
         self._stacks: list[str] = []
 
     @property
@@ -71,8 +75,7 @@ class EmbeddedEngine:
         """Where the engine answers; the lambda endpoint is our service's."""
         if not self._data_url:
             raise EngineError("the embedded engine is not started")
-        services = {**self._service_endpoints, "lambda": self._lambda_url}
-        return Endpoints(self._data_url, REGION, services)
+        return Endpoints(self._data_url, REGION, {**self._services, "lambda": self._lambda_url})
 
     @property
     def work_dir(self) -> Path:
@@ -97,9 +100,12 @@ class EmbeddedEngine:
                 self._guard = processes.start_guard(work_dir, self._logs)
             data, self._data_url = processes.start_data_services(work_dir, stock=self._stock)
             self._children.append(data)
+            if "sqs" not in self._service_endpoints:
+                queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION)
+                self._children.append(queues)
             runtime = packaging.link_runtime(work_dir / "runtime")
             settings = ServiceSettings(
-                endpoints={"default": self._data_url, **self._service_endpoints},
+                endpoints={"default": self._data_url, **self._services},
                 region=REGION,
                 account_id=ACCOUNT_ID,
                 runtime_dir=str(runtime),
@@ -111,6 +117,9 @@ class EmbeddedEngine:
             )
             service, self._lambda_url = processes.start_lambda_service(work_dir, settings)
             self._children.append(service)
+            if "sqs" not in self._service_endpoints:
+                get = self._clients.get
+                self._queues = StackQueues(get("cloudformation"), get("s3"), self._ministack.get("sqs"), get("sqs"))
         except BaseException:
             self.stop()
             raise
@@ -129,12 +138,17 @@ class EmbeddedEngine:
             given |= stacks.upload_package(self._clients, package, f"{stack_name}-code".lower())
             package.unlink()
         halves = halve(body, given, Context(stack_name, REGION, ACCOUNT_ID))
+        resources = halves.split.data["Resources"]
+        if self._queues is not None:
+            check_queues(resources)
         outputs = stacks.create_stack(self._clients, stack_name, halves.data_template(), halves.data_parameters())
         try:
+            if self._queues is not None:
+                outputs = self._queues.create(stack_name, resources, outputs)
             made = put_functions(halves, outputs, self._clients, self._control)
         except HarnessError:
             # As CloudFormation rolls back: a stack is there with all it has, or not at all.
-            self.client("cloudformation").delete_stack(StackName=stack_name)
+            self._delete_data(stack_name)
             raise
         self._stacks.append(stack_name)
         return made
@@ -142,9 +156,14 @@ class EmbeddedEngine:
     def remove(self, stack_name: str) -> None:
         """Remove a stack's functions, mappings and data."""
         self._control.delete_stack(stack_name)
-        self.client("cloudformation").delete_stack(StackName=stack_name)
+        self._delete_data(stack_name)
         if stack_name in self._stacks:
             self._stacks.remove(stack_name)
+
+    def _delete_data(self, stack_name: str) -> None:
+        if self._queues is not None:
+            self._queues.delete(stack_name)
+        self.client("cloudformation").delete_stack(StackName=stack_name)
 
     def client(self, service: str) -> Any:
         """Return a cached boto3 client for the engine's endpoint of `service`."""
@@ -175,10 +194,15 @@ class EmbeddedEngine:
 
     def stop(self) -> None:
         """Stop every process and remove the work folder; safe to call twice."""
+        if self._queues is not None:
+            self._queues.stop()
         for child in reversed(self._children):
             child.stop()
         self._children.clear()
         self._clients.close()
+        self._ministack.close()
+        self._queues = None
+        self._services = dict(self._service_endpoints)
         if self._guard is not None and self._guard.stdin is not None:
             # With its pipe closed the guard removes what is left, the work folder included.
             self._guard.stdin.close()

@@ -139,6 +139,26 @@ def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, 
     return child, url
 
 
+def start_queues(work_dir: Path, account: str, region: str) -> tuple[Child, str]:
+    """Start the queues' service on a free loopback port; returns it with its endpoint URL."""
+    with (work_dir / "queues.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness.data_plane.queues", "--account", account, "--region", region],
+            env=child_environment(os.environ, fixed=_own_variables(work_dir)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+    # As of the data services: its state ends with it.
+    child = Child("queues", process, work_dir, graceful=False)
+    line = process.stdout.readline() if process.stdout is not None else b""
+    if not line:
+        process.wait()
+        child.check()
+    return child, f"http://127.0.0.1:{json.loads(line)['port']}"
+
+
 def start_lambda_service(work_dir: Path, settings: ServiceSettings) -> tuple[Child, str]:
     """Start the Lambda service; returns it with its endpoint URL."""
     log: IO[bytes]
