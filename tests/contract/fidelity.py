@@ -235,6 +235,24 @@ BEHAVIOURS: dict[str, dict[str, str]] = {
             "A second mapping of one queue to one function is refused"
         ),
     },
+    "test_queues": {
+        "message_when_received_is_what_was_sent_with_its_checksums": (
+            "Body, attributes and checksums arrive as they were sent"
+        ),
+        "batch_when_one_message_has_a_character_outside_xml_refuses_it_alone": (
+            "A character outside XML 1.0's set fails its entry of a batch, not the batch"
+        ),
+        "batch_when_larger_than_one_mebibyte_is_refused_whole": "Batches over 1 MiB are refused",
+        "long_poll_when_a_message_is_sent_ends_at_once": "A long poll ends when a message is sent",
+        "receipt_handle_when_of_an_earlier_receive_still_changes_visibility": (
+            "A receipt handle of an earlier receive still changes a message's visibility"
+        ),
+        "fifo_group_when_a_message_is_in_flight_delivers_none_after_it": (
+            "A FIFO queue delivers once, in order, and nothing behind a message in flight"
+        ),
+        "dead_letter_when_moved_keeps_its_id_and_names_its_source": "A dead letter keeps its id and names its source",
+        "move_task_when_started_brings_dead_letters_back": "StartMessageMoveTask brings dead letters back",
+    },
 }
 """Test module to test (without `test_`) to the behaviour of AWS that it states."""
 
@@ -246,6 +264,7 @@ DIFFERENCES: dict[str, dict[str, Difference]] = {
     "embedded": {},
     "localstack": {
         **dict.fromkeys(BEHAVIOURS["test_invocation"], _UNTRIED),
+        **dict.fromkeys(BEHAVIOURS["test_queues"], _UNTRIED),
         "timeout_when_function_has_children_kills_them_too": Difference(
             "depends",
             "The program that starts functions inside the image decides. The build tried kills the function's process "
@@ -319,7 +338,7 @@ DIFFERENCES: dict[str, dict[str, Difference]] = {
         },
         "mapping_when_another_maps_the_same_queue_to_the_function_is_refused_at_deploy": Difference("untried", _AS_AWS),
     },
-    "localstack-data": {},
+    "localstack-data": dict.fromkeys(BEHAVIOURS["test_queues"], _UNTRIED),
 }
 """Engine to test (without `test_`) to how it departs from AWS."""
 
@@ -386,6 +405,7 @@ def _properties() -> list[str]:
 _TITLES = {
     "test_environment": "Functions",
     "test_invocation": "Invocations, variables, logs and packages",
+    "test_queues": "Queues",
     "test_sqs": "SQS event source mappings",
     "test_streams": "DynamoDB stream event source mappings",
     "test_filters": "Event filtering",

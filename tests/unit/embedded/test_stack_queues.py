@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from harness.engines.embedded.stack_queues import QUEUE, StackQueues, check_queues
+from harness.engines.embedded.stack_queues import PROPERTIES, QUEUE, StackQueues, check_queues
 from harness.errors import EngineError, TemplateError
 from tests.unit.data_plane.queues.conftest import new_queue, service_url, sqs  # noqa: F401
 
@@ -132,6 +133,12 @@ def test_queues_that_the_service_refuses_leave_nothing_behind(sides: Sides) -> N
     with pytest.raises(twins.exceptions.QueueDoesNotExist):
         twins.get_queue_url(QueueName="ours-free")
     service.delete_queue(QueueUrl=taken)
+
+
+def test_properties_are_those_of_cloudformations_schema() -> None:
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", QUEUE).schema
+    readonly = {p.removeprefix("/properties/") for p in schema["readOnlyProperties"]}
+    assert set(schema["properties"]) - readonly == PROPERTIES
 
 
 def test_property_that_cloudformation_does_not_have_is_refused_by_name() -> None:
