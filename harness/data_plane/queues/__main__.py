@@ -71,7 +71,7 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     waits = Waits(limits.PURGE_SECONDS, limits.PURGE_SECONDS) if options.aws_waits else Waits()
-    settings = Settings(options.account, options.region, options.url_base, options.in_flight, waits)
+    settings = Settings(options.account, options.region, options.url_base.rstrip("/"), options.in_flight, waits)
     try:
         import uvloop
     except ImportError:

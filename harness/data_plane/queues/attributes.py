@@ -133,11 +133,18 @@ def differing(present: Mapping[str, str], given: Mapping[str, str]) -> str | Non
     """Return the name of an attribute in `given` that an existing queue has otherwise; None when there is none."""
     for name, value in given.items():
         ours = present.get(name, _GONE_WHEN.get(name))
-        if ours is None or (ours.lower() if name in _BOOLEANS else ours) != (
-            value.lower() if name in _BOOLEANS else value
-        ):
+        if ours is None or _meaning(name, ours) != _meaning(name, value):
             return name
     return None
+
+
+def _meaning(name: str, value: str) -> object:
+    """Return what a checked value means, whatever its spelling."""
+    if name in _DOCUMENTS and value:
+        return json.loads(value)
+    if name in _RANGES:
+        return int(value)
+    return value.lower() if name in _BOOLEANS else value
 
 
 def _check(name: str, value: str, *, fifo: bool, creating: bool) -> None:

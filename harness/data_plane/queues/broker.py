@@ -77,6 +77,10 @@ class Broker:
         """Take a queue away with its messages; raises SqsError."""
         hosted = self.get(name)
         del self.queues[name]
+        for earlier, then in list(self.deleted.items()):
+            if then + limits.PURGE_SECONDS * 1000 > now:
+                break
+            del self.deleted[earlier]
         self.deleted[name] = now
         return hosted
 
@@ -131,6 +135,8 @@ class Broker:
             source.queue.counts(now).visible,
         )
         self._tasks[task.task_id] = task
+        for old in self.moves(source_arn, len(self._tasks))[limits.MOVE_TASKS_LISTED :]:
+            del self._tasks[old.task_id]
         return task
 
     def cancel_move(self, handle: str) -> MoveTask:

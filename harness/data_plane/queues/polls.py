@@ -46,17 +46,15 @@ class LongPolls:
     def pump(self, queue: Queue) -> None:
         """Give the queue's visible messages to those who wait; call it whenever some may have become visible."""
         waiting = self._waiting.get(queue)
-        if not waiting:
-            return
         now = self._clock()
-        for poll in list(waiting):
-            if poll.answer.done():
-                continue
-            messages: list[Message] = receive(queue, now, poll.asked)
-            if not messages:
-                break
-            poll.answer.set_result(render(queue, messages, poll.asked, self._sender))
-            waiting.pop(poll, None)
+        while waiting:
+            poll = next(iter(waiting))
+            if not poll.answer.done():
+                messages: list[Message] = receive(queue, now, poll.asked)
+                if not messages:
+                    break
+                poll.answer.set_result(render(queue, messages, poll.asked, self._sender))
+            del waiting[poll]
         self._arm(queue)
 
     def waits(self, queue: Queue) -> bool:

@@ -71,6 +71,9 @@ def test_queue_created_again_is_the_same_unless_an_attribute_differs(sqs: Any, n
     assert sqs.create_queue(QueueName=name)["QueueUrl"] == url
     same = {"DelaySeconds": "3", "SqsManagedSseEnabled": "TRUE"}
     assert sqs.create_queue(QueueName=name, Attributes=same)["QueueUrl"] == url
+    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    assert sqs.create_queue(QueueName=name, Attributes={"Policy": policy.replace(" ", "")})["QueueUrl"] == url
     code, message = refused(sqs.create_queue, QueueName=name, Attributes={"DelaySeconds": "4"})
     assert code == "QueueAlreadyExists"
     assert message == "A queue already exists with the same name and a different value for attribute DelaySeconds"
