@@ -11,9 +11,13 @@ import asyncio
 import gc
 import json
 import logging
+import re
 import signal
+import socket
+import sys
+from dataclasses import replace
 
-from harness.data_plane.http_server import LOOPBACK, HttpServer, Limits
+from harness.data_plane.http_server import LOOPBACK, HttpServer, Limits, listen
 from harness.data_plane.queues import limits
 from harness.data_plane.queues.operations import Waits
 from harness.data_plane.queues.service import QueueService, Settings
@@ -21,44 +25,33 @@ from harness.lambda_service.bootstrap import die_with_parent, parent_from_enviro
 
 MAX_BODY = 12 * limits.MESSAGE_BYTES
 """Bytes of a request: 1 MiB of messages, all of it escaped, six characters a byte, and what stands around it."""
+UNAVAILABLE = 5
+"""Exit status when the port cannot be had; 2 is argparse's, for wrong options."""
 GC_THRESHOLDS = (200_000, 50, 1_000)
 """Collections walk every message; with Python's defaults a million messages make each one take most of a second."""
 
 
-async def serve(settings: Settings, port: int) -> None:
-    """Serve on a loopback port (0: any that is free) until a signal asks to stop."""
-    # Queue URLs have the port in them, which is known once it is bound.
-    service: QueueService | None = None
-    server = HttpServer(lambda *request: service.handle(*request) if service else _NOT_YET, Limits(body=MAX_BODY))
-    bound = await server.start(port)
-    service = QueueService(
-        Settings(
-            settings.account,
-            settings.region,
-            settings.url_base or f"http://{LOOPBACK}:{bound}",
-            settings.in_flight_limit,
-            settings.waits,
-        )
-    )
+async def serve(settings: Settings, listener: socket.socket) -> None:
+    """Serve on a socket of `listen` until a signal asks to stop."""
+    service = QueueService(settings)
+    server = HttpServer(service.handle, Limits(body=MAX_BODY))
+    await server.start(listener)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    print(json.dumps({"port": bound}), flush=True)  # noqa: T201
+    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)  # noqa: T201
     await stop.wait()
     await server.stop()
-
-
-_NOT_YET = (503, (), b"")
 
 
 def main() -> None:
     """Read the command line and serve on the fastest event loop there is."""
     parser = argparse.ArgumentParser(prog="python -m harness.data_plane.queues", description="SQS on loopback.")
-    parser.add_argument("--port", type=int, default=0, help="port of 127.0.0.1; 0 takes any that is free")
-    parser.add_argument("--account", default="000000000000", help="account id in ARNs and queue URLs")
-    parser.add_argument("--region", default="us-east-1", help="region in ARNs")
+    parser.add_argument("--port", type=_port, default=0, help="port of 127.0.0.1; 0 takes any that is free")
+    parser.add_argument("--account", type=_account, default="000000000000", help="account id in ARNs and queue URLs")
+    parser.add_argument("--region", type=_region, default="us-east-1", help="region in ARNs")
     parser.add_argument("--url-base", default="", help="what queue URLs begin with (default: http://127.0.0.1:PORT)")
-    parser.add_argument("--in-flight", type=int, default=limits.IN_FLIGHT, help="most messages in flight per queue")
+    parser.add_argument("--in-flight", type=_count, default=limits.IN_FLIGHT, help="most messages in flight per queue")
     parser.add_argument(
         "--aws-waits",
         action="store_true",
@@ -73,11 +66,43 @@ def main() -> None:
     waits = Waits(limits.PURGE_SECONDS, limits.PURGE_SECONDS) if options.aws_waits else Waits()
     settings = Settings(options.account, options.region, options.url_base.rstrip("/"), options.in_flight, waits)
     try:
+        listener, bound = listen(options.port)
+    except OSError as error:
+        print(f"port {options.port} of {LOOPBACK} cannot be had: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        sys.exit(UNAVAILABLE)
+    settings = replace(settings, url_base=settings.url_base or f"http://{LOOPBACK}:{bound}")
+    try:
         import uvloop
     except ImportError:
-        asyncio.run(serve(settings, options.port))
+        asyncio.run(serve(settings, listener))
     else:
-        uvloop.run(serve(settings, options.port))
+        uvloop.run(serve(settings, listener))
+
+
+def _port(text: str) -> int:
+    return _within(text, 0, 65_535)
+
+
+def _count(text: str) -> int:
+    return _within(text, 1, limits.IN_FLIGHT)
+
+
+def _within(text: str, low: int, high: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+    return int(text)
+
+
+def _account(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{12}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an account id of 12 digits")
+    return text
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{1,32}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a region")
+    return text
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.data_plane.http_server import Answer, Handle, Headers, HttpServer, Limits
+from harness.data_plane.http_server import Answer, Handle, Headers, HttpServer, Limits, listen
 
 LIMITS = Limits(head=2_000, body=10_000, request_seconds=0.2, idle_seconds=0.6)
 HANDLER_ANSWER: list[tuple[bytes, bytes]] = [(b"Content-Type", b"text/plain")]
@@ -47,7 +47,8 @@ async def serving(
     handle: Handle = echo, limits: Limits = LIMITS
 ) -> AsyncIterator[tuple[HttpServer, Callable[[], Awaitable[Client]]]]:
     server = HttpServer(handle, limits)
-    port = await server.start()
+    listener, port = listen()
+    await server.start(listener)
     clients: list[Client] = []
 
     async def connect() -> Client:

@@ -1,0 +1,61 @@
+"""The service's process: its options, its port, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from harness.data_plane.http_server import listen
+from harness.lambda_service.bootstrap import PARENT_VARIABLE
+
+COMMAND = [sys.executable, "-m", "harness.data_plane.queues"]
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
+    return subprocess.run(
+        [*COMMAND, *options], capture_output=True, text=True, check=False, env=environment, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--port", "65536"),
+        ("--port", "-1"),
+        ("--port", "http"),
+        ("--account", "1"),
+        ("--account", "00000000000a"),
+        ("--region", "US"),
+        ("--in-flight", "0"),
+        ("--in-flight", "120001"),
+    ],
+)
+def test_option_that_cannot_be_is_refused_with_its_value(option: str, value: str) -> None:
+    done = run(f"{option}={value}")
+    assert done.returncode == 2
+    assert value in done.stderr and "Traceback" not in done.stderr
+
+
+def test_port_that_is_taken_is_said_to_be() -> None:
+    listener, port = listen()
+    with listener:
+        done = run("--port", str(port))
+    assert done.returncode == 5
+    assert str(port) in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_process_says_its_port_and_ends_when_asked(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0"], stdout=subprocess.PIPE, env={**os.environ, PARENT_VARIABLE: str(os.getpid())}
+    )
+    assert process.stdout is not None
+    assert 0 < json.loads(process.stdout.readline())["port"] < 65_536
+    process.send_signal(number)
+    assert process.wait(20) == 0
