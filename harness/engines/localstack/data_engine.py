@@ -46,8 +46,9 @@ class LocalStackDataEngine(LocalStackEngine):
         *,
         profile: str = "local",
         async_retry_delays: tuple[float, ...] | None = None,
+        logs: Path | None = None,
     ) -> None:
-        super().__init__(endpoint)
+        super().__init__(endpoint, logs=logs)
         self._profile = profile
         self._async_retry_delays = async_retry_delays
         self._control = _remote_control()
@@ -181,7 +182,7 @@ class LocalStackDataEngine(LocalStackEngine):
         work_dir = Path(tempfile.mkdtemp(prefix="harness-"))
         self._work_dir = work_dir
         (work_dir / "pids").mkdir()
-        self._guard = processes.start_guard(work_dir)
+        self._guard = processes.start_guard(work_dir, self._logs)
         token = secrets.token_urlsafe(24)
         settings = service_settings(super().endpoints, work_dir, token, self._profile, self._async_retry_delays)
         self._child, url = processes.start_lambda_service(work_dir, settings)
