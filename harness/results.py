@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.entry import in_one_line
 from harness.errors import EnvironmentProblem, UsageError
 
 SCHEMA_VERSION = 2
@@ -89,6 +91,17 @@ def read_stored(place: Path, names: tuple[str, ...] = (RESULT, AGGREGATE, GATE))
             raise UsageError(f"{place} holds none of {', '.join(names)}", hint="name a folder below runs/")
         path = found[0]
     return Stored(path, _read(path))
+
+
+@contextmanager
+def complete(place: Path) -> Iterator[None]:
+    """Turn what reading a result that lacks fields, or holds others than its kind has, raises into UsageError."""
+    try:
+        yield
+    except KeyError as error:
+        raise UsageError(f"{place} is no complete result: it has no field {error}", hint=NOT_THIS) from error
+    except (TypeError, AttributeError, IndexError, ValueError) as error:
+        raise UsageError(f"{place} is no result of its kind: {in_one_line(error)}", hint=NOT_THIS) from error
 
 
 def _why(path: Path) -> str:

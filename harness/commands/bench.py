@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from harness.commands.load import load, saturation
 from harness.commands.options import EngineName, Out, Profile, Rows, out
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.suites.catalogue import summaries
 
 SUITES = "Suites: warm-up, repetitions on fresh engines, every row audited, median and spread"
@@ -85,6 +85,10 @@ def bench_clean(
     from harness.fingerprint import fingerprint
 
     path = file
+    if path is not None and not path.is_file():
+        raise UsageError(f"{path} is not a file")
+    if repetitions < 1:
+        raise UsageError(f"--repetitions is {repetitions}, 1 or more are needed")
     if path is None:
         path, _ = cached(CorpusSpec(rows=rows, poison=0))
     results = run_clean_bench(path, repetitions, None if as_json else out, only or CONTESTANTS)
@@ -115,7 +119,6 @@ def bench_suite(
     """Run a suite, print its aggregate, and write the report."""
     from dataclasses import replace
 
-    from harness.errors import UsageError
     from harness.report import write_report
     from harness.results import new_run_folder
     from harness.run.record import recorded

@@ -50,10 +50,12 @@ def load(
     processes: Annotated[int, typer.Option(help="Upload from this many worker processes of this machine.")] = 0,
     workers: Annotated[int, typer.Option(help="Wait for this many Locust workers started by hand; no warm-up.")] = 0,
     master_bind_host: Annotated[str, typer.Option(help="Address on which workers reach the master.")] = "127.0.0.1",
-    master_bind_port: Annotated[int, typer.Option(help="Port on which workers reach the master; 0: a free one.")] = 0,
+    master_bind_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on which workers reach the master; 0: a free one.")
+    ] = 0,
     web: Annotated[bool, typer.Option(help="Serve Locust's web UI, and load when told to there.")] = False,
     web_host: Annotated[str, typer.Option(help="Address of the web UI.")] = "127.0.0.1",
-    web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
+    web_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI.")] = 8089,
     engine: EngineName = "embedded",
     profile: Profile = "local",
     param: Params = None,

@@ -105,6 +105,8 @@ def generate(
     from harness.run.core import ProgressBar
 
     spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", hint="name the file to write")
     with ProgressBar(out, "generating", rows) as advance:
         manifest = write(path, spec, advance)
     size = f"{manifest.rows:,} rows, {manifest.file_bytes:,} bytes"

@@ -25,6 +25,7 @@ from harness.engines.embedded.guard import MARK
 from harness.errors import EnvironmentProblem, ExitCode, HarnessError, UsageError
 from harness.gate.model import Planned, Trial
 from harness.gate.trees import Tree
+from harness.host_environment import DOCKER, ENGINE, child_environment
 from harness.metrics import metrics_of
 from harness.results import SCHEMA_VERSION
 
@@ -158,7 +159,8 @@ class ProcessTrials:
         # Files rather than pipes: a trial that is killed leaves pipes open in its children.
         out, err = self._work / "stdout", self._work / "stderr"
         path = tree.path.resolve()
-        variables = {**os.environ, "PYTHONPATH": str(path), "TMPDIR": str(tmp), MARK: str(self._work)}
+        fixed = {"PYTHONPATH": str(path), "TMPDIR": str(tmp), MARK: str(self._work)}
+        variables = child_environment(os.environ, (*ENGINE, *DOCKER), fixed)
         with out.open("wb") as stdout, err.open("wb") as stderr, processes.signals_held():
             process = subprocess.Popen(
                 [sys.executable, "-m", "harness", *arguments],

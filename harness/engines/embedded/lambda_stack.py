@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,15 @@ from typing import Any
 from harness.engines.embedded.intrinsics import Resolver
 from harness.engines.embedded.template_split import Context, Split, function_arn
 from harness.errors import TemplateError
-from harness.lambda_service.concurrency import MIN_MAXIMUM_CONCURRENCY
+from harness.lambda_service.mapping_properties import RESOURCE_TYPE as MAPPING_TYPE
+from harness.lambda_service.mapping_properties import build_mappings
 from harness.lambda_service.model import (
     MAX_TIMEOUT_SECONDS,
     AsyncConfig,
     Function,
     NotificationQueue,
     NotificationRoute,
-    SqsMapping,
     StackConfig,
-    StreamMapping,
 )
 
 FetchCode = Callable[[str, Mapping[str, Any]], Path]
@@ -27,10 +25,6 @@ FetchCode = Callable[[str, Mapping[str, Any]], Path]
 
 QueueUrl = Callable[[str], str]
 """Given a queue's ARN, returns its URL."""
-
-MAX_BATCH_WITHOUT_WINDOW = 10
-MAX_SQS_BATCH = 10_000
-"""AWS::Lambda::EventSourceMapping: more than 10 SQS messages need a batching window of at least a second."""
 
 
 def build_stack(
@@ -51,11 +45,7 @@ def build_stack(
         _function(logical_id, halves.names[logical_id], p, context, fetch_code)
         for logical_id, p in by_type.get("AWS::Lambda::Function", [])
     ]
-    mappings = by_type.get("AWS::Lambda::EventSourceMapping", [])
-    sqs = [_sqs_mapping(k, p, queue_url) for k, p in mappings if ":sqs:" in p["EventSourceArn"]]
-    streams = [_stream_mapping(k, p) for k, p in mappings if ":dynamodb:" in p["EventSourceArn"]]
-    if len(sqs) + len(streams) != len(mappings):
-        raise TemplateError("an event source mapping reads neither an SQS queue nor a DynamoDB stream")
+    queues, streams = build_mappings(by_type.get(MAPPING_TYPE, []), [f.name for f in functions], queue_url)
     routes = [
         _route(bucket_id, resolve.resolve(item), resolve)
         for bucket_id, items in halves.notifications.items()
@@ -65,8 +55,8 @@ def build_stack(
         name=context.stack_name,
         functions=tuple(functions),
         async_configs=tuple(_async_config(p) for _, p in by_type.get("AWS::Lambda::EventInvokeConfig", [])),
-        sqs_mappings=tuple(sqs),
-        stream_mappings=tuple(streams),
+        sqs_mappings=queues,
+        stream_mappings=streams,
         notification_queues=(NotificationQueue(notification_queue_url, tuple(routes)),) if routes else (),
     )
 
@@ -107,55 +97,6 @@ def _async_config(properties: Mapping[str, Any]) -> AsyncConfig:
     )
 
 
-def _sqs_mapping(logical_id: str, properties: Mapping[str, Any], queue_url: QueueUrl) -> SqsMapping:
-    batch = int(properties.get("BatchSize", 10))
-    window = float(properties.get("MaximumBatchingWindowInSeconds", 0))
-    if not 1 <= batch <= MAX_SQS_BATCH:
-        raise TemplateError(f"{logical_id}: BatchSize is {batch}, allowed are 1 to {MAX_SQS_BATCH}")
-    if batch > MAX_BATCH_WITHOUT_WINDOW and window < 1:
-        raise TemplateError(
-            f"{logical_id}: BatchSize {batch} needs MaximumBatchingWindowInSeconds of at least 1, not {window:g}"
-        )
-    concurrency = properties.get("ScalingConfig", {}).get("MaximumConcurrency")
-    if concurrency is not None and not MIN_MAXIMUM_CONCURRENCY <= int(concurrency) <= 1000:
-        raise TemplateError(f"{logical_id}: MaximumConcurrency is {concurrency}, allowed are 2 to 1000")
-    return SqsMapping(
-        mapping_id=logical_id,
-        function=_name_of(properties["FunctionName"]),
-        queue_arn=properties["EventSourceArn"],
-        queue_url=queue_url(properties["EventSourceArn"]),
-        batch_size=batch,
-        window_seconds=window,
-        max_concurrency=None if concurrency is None else int(concurrency),
-        report_failures=_reports_failures(properties),
-        filters=_filters(properties),
-        enabled=_enabled(properties),
-    )
-
-
-def _stream_mapping(logical_id: str, properties: Mapping[str, Any]) -> StreamMapping:
-    factor = int(properties.get("ParallelizationFactor", 1))
-    if not 1 <= factor <= 10:
-        raise TemplateError(f"{logical_id}: ParallelizationFactor is {factor}, allowed are 1 to 10")
-    destination = properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
-    return StreamMapping(
-        mapping_id=logical_id,
-        function=_name_of(properties["FunctionName"]),
-        stream_arn=properties["EventSourceArn"],
-        starting_position=properties.get("StartingPosition", "TRIM_HORIZON"),
-        batch_size=int(properties.get("BatchSize", 100)),
-        window_seconds=float(properties.get("MaximumBatchingWindowInSeconds", 0)),
-        parallelization=factor,
-        max_retries=int(properties.get("MaximumRetryAttempts", -1)),
-        max_age_seconds=int(properties.get("MaximumRecordAgeInSeconds", -1)),
-        bisect=_flag(properties.get("BisectBatchOnFunctionError", False)),
-        report_failures=_reports_failures(properties),
-        on_failure_arn=_queue_arn(destination),
-        filters=_filters(properties),
-        enabled=_enabled(properties),
-    )
-
-
 def _route(bucket_id: str, item: Mapping[str, Any], resolve: Resolver) -> NotificationRoute:
     rules = {rule["Name"].lower(): rule["Value"] for rule in item.get("Filter", {}).get("S3Key", {}).get("Rules", [])}
     return NotificationRoute(
@@ -175,20 +116,3 @@ def _queue_arn(arn: str) -> str:
     if arn and ":sqs:" not in arn:
         raise TemplateError(f"destination {arn} is not an SQS queue; the embedded engine sends to queues only")
     return arn
-
-
-def _filters(properties: Mapping[str, Any]) -> tuple[str, ...]:
-    patterns = [f["Pattern"] for f in properties.get("FilterCriteria", {}).get("Filters", [])]
-    return tuple(p if isinstance(p, str) else json.dumps(p) for p in patterns)
-
-
-def _reports_failures(properties: Mapping[str, Any]) -> bool:
-    return "ReportBatchItemFailures" in properties.get("FunctionResponseTypes", [])
-
-
-def _enabled(properties: Mapping[str, Any]) -> bool:
-    return _flag(properties.get("Enabled", True))
-
-
-def _flag(value: Any) -> bool:
-    return str(value).lower() == "true"

@@ -13,6 +13,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from harness.errors import EngineError
+from harness.host_environment import CERTIFICATES, PROXIES, hidden
 
 IMAGE = os.environ.get("LOCALSTACK_IMAGE", "localstack/localstack:4.14.0")
 """The last image that needs no token (LocalStack's release notes)."""
@@ -92,7 +93,11 @@ class Container:
         Without the Docker `socket` it serves data only.
         """
         try:
-            client = docker.from_env()
+            # Docker's own variables say where it is. Proxies do not lead to it: the container's port must be reached
+            # on this machine.
+            with hidden(*PROXIES, *CERTIFICATES):
+                client = docker.from_env()
+            client.api.trust_env = False
             client.ping()
         except DockerException as error:
             raise EngineError(

@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +23,7 @@ from harness.engines.embedded.intrinsics import load_template
 from harness.engines.localstack.container import FUNCTIONS_DYNAMODB, PORT, Container
 from harness.engines.localstack.template import with_parallel_mappings, with_variables
 from harness.errors import EngineError, UsageError
+from harness.host_environment import direct
 
 REGION = "us-east-1"
 START_SECONDS = 120.0
@@ -79,7 +79,7 @@ class LocalStackEngine:
             raise UsageError(f"AWS_ENDPOINT_URL {self._endpoint!r} is no URL", hint="for example http://127.0.0.1:4566")
         self._clients = Clients(lambda: self.endpoints)
         self._dynamodb = _url(DYNAMODB_VARIABLE)
-        self._mappings = int(os.environ.get(MAPPINGS_VARIABLE) or PARALLEL_MAPPINGS)
+        self._mappings = _mappings()
         self._container: Container | None = None
         self._checked = 0.0
 
@@ -253,7 +253,7 @@ class LocalStackEngine:
         return all(services.get(name) in ("available", "running") for name in self.services)
 
     def _get(self, path: str, timeout: float) -> dict[str, Any]:
-        with urllib.request.urlopen(self._endpoint + path, timeout=timeout) as answer:  # noqa: S310  http(s), see __init__
+        with direct.open(self._endpoint + path, timeout=timeout) as answer:
             return dict(json.load(answer))
 
     def _describe(self, stack_name: str) -> dict[str, Any] | None:
@@ -271,6 +271,13 @@ class LocalStackEngine:
             if found:
                 objects = [{"Key": o["Key"], "VersionId": o["VersionId"]} for o in found]
                 s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+
+
+def _mappings() -> int:
+    text = os.environ.get(MAPPINGS_VARIABLE) or str(PARALLEL_MAPPINGS)
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise UsageError(f"{MAPPINGS_VARIABLE} is {text!r}, a whole number of 1 or more is needed")
+    return int(text)
 
 
 def _url(variable: str) -> str:

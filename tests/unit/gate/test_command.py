@@ -310,8 +310,8 @@ def test_gate_when_killed_in_the_middle_leaves_no_process_and_no_folder(
 ) -> None:
     arguments = versions(tmp_path, {"sleep": 60}, {})
     code = (
-        "import signal, typer\nfrom harness.cli import _on_terminate\nfrom harness.commands import gate\n"
-        "signal.signal(signal.SIGTERM, _on_terminate)\n"
+        "import signal, typer\nfrom harness.entry import interrupt\nfrom harness.commands import gate\n"
+        "signal.signal(signal.SIGTERM, interrupt)\n"
         "app = typer.Typer()\ngate.register(app)\napp()\n"
     )
     out = str(tmp_path / "runs")

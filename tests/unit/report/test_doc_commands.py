@@ -13,7 +13,7 @@ import pytest
 import typer
 import yaml
 
-from harness import cli
+from harness.commands.application import app
 from harness.engines.registry import ENGINES
 from harness.gate.calibrate import calibrate
 from harness.load.schedule import ARRIVALS, SHAPES
@@ -87,7 +87,7 @@ def check(command: Any, text: str, *, mention: bool = False) -> None:
             raise
 
 
-APP = typer.main.get_command(cli.app)
+APP = typer.main.get_command(app)
 
 
 def test_pages_when_searched_have_commands_of_every_kind() -> None:
