@@ -10,7 +10,7 @@ from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner
 
 import harness.session
-from harness import cli
+from harness.commands.application import app
 from harness.errors import EngineError, UsageError
 from tests.unit.run.test_dlq import DEPLOYMENT, FakeSqs, batch
 
@@ -26,7 +26,7 @@ def sqs(monkeypatch: pytest.MonkeyPatch) -> FakeSqs:
 
 
 def dlq(*arguments: str) -> Any:
-    return CliRunner().invoke(cli.app, ["dlq", *arguments], env=WIDE)
+    return CliRunner().invoke(app, ["dlq", *arguments], env=WIDE)
 
 
 def test_show_when_a_letter_names_no_object_says_what_it_is(sqs: FakeSqs) -> None:
