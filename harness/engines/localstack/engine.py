@@ -113,7 +113,7 @@ class LocalStackEngine:
 
         A different stack of that name is removed first, with its data. Raises EngineError.
         """
-        loaded = load_template(template.read_text())
+        loaded = load_template(template.read_text("utf-8"))
         declared = loaded.get("Parameters", {})
         chosen = {k: v for k, v in PARAMETERS.items() if k in declared} | dict(parameters)
         grown = with_parallel_mappings(loaded, chosen, self._mappings)
