@@ -48,9 +48,7 @@ def remember(engine: Engine, deployment: Deployment) -> Iterator[None]:
         "outputs": dict(deployment.outputs),
         "parameters": dict(deployment.parameters),
     }
-    unfinished = path.with_suffix(f".{word['pid']}")
-    unfinished.write_text(json.dumps(word))
-    unfinished.replace(path)
+    path.write_text(json.dumps(word))
     try:
         yield
     finally:
@@ -72,21 +70,9 @@ def attach(engine: str, stack_name: str) -> Session:
     hint = "start one in another terminal with `harness deploy` or `harness run --keep`"
     if not path.exists():
         raise EnvironmentProblem("no engine is up", hint=hint)
-    word = _read(path)
+    word = json.loads(path.read_text())
     if not psutil.pid_exists(word["pid"]):
         path.unlink(missing_ok=True)
         raise EnvironmentProblem(f"the engine of process {word['pid']} is gone", hint=hint)
     deployment = Deployment(word["stack_name"], word["outputs"], word["parameters"])
     return Session(word["endpoint"], word["region"], deployment)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        word = json.loads(path.read_text())
-        if word.keys() >= {"pid", "endpoint", "region", "stack_name", "outputs", "parameters"}:
-            return dict(word)
-    except (OSError, ValueError, AttributeError):
-        pass
-    raise EnvironmentProblem(
-        f"{path} does not say where an engine is", hint="delete it, and start the engine again with `harness deploy`"
-    )

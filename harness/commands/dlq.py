@@ -108,7 +108,8 @@ def dlq_redrive(
     out.print(f"{done.moved:,} messages sent back to {wanted.name}", highlight=False)
     if done.not_batches:
         out.print(
-            f"{done.not_batches:,} of them not record batches: {wanted.name} cannot read them, and they will come back",
+            f"no record batches: {done.not_batches:,} of them; {wanted.name} cannot read such a message, "
+            "and it will come back",
             highlight=False,
             soft_wrap=True,
         )

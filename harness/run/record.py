@@ -39,7 +39,7 @@ def recorded(folder: Path) -> Iterator[None]:
             if isinstance(error, HarnessError):
                 error.hint = f"{error.hint}\n{words}".lstrip()
             else:
-                console(stderr=True).print(words, highlight=False, markup=False, soft_wrap=True)
+                _say(words)
         raise
 
 
@@ -53,14 +53,20 @@ def logs_kept(engine: Engine, folder: Path) -> Iterator[None]:
 
 
 def keep_logs(engine: Engine, folder: Path) -> None:
-    """Copy the engine's logs to `folder`/engine; an engine without a work folder here has none."""
+    """Copy the engine's logs to `folder`/engine; an engine without a work folder here has none.
+
+    Where they cannot be written that is said, and not raised: it must not take the place of the run's own error.
+    """
     work_dir = getattr(engine, "work_dir", None)
     if work_dir is None:
         return
     kept = folder / LOGS
-    kept.mkdir(exist_ok=True)
-    for log in Path(work_dir).glob("*.log"):
-        shutil.copy(log, kept / log.name)
+    try:
+        kept.mkdir(exist_ok=True)
+        for log in Path(work_dir).glob("*.log"):
+            shutil.copy(log, kept / log.name)
+    except OSError as error:
+        _say(f"the engine's logs could not be kept: {error}")
 
 
 def _write(folder: Path, error: BaseException, seconds: float) -> None:
@@ -78,7 +84,14 @@ def _write(folder: Path, error: BaseException, seconds: float) -> None:
         "traceback": "" if known or interrupted else "".join(traceback.format_exception(error)),
         "seconds": round(seconds, 3),
     }
-    (folder / ERROR).write_text(json.dumps(word, indent=2) + "\n")
+    try:
+        (folder / ERROR).write_text(json.dumps(word, indent=2) + "\n")
+    except OSError as unwritten:
+        _say(f"{folder / ERROR} could not be written: {unwritten}")
+
+
+def _say(text: str) -> None:
+    console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _files(folder: Path) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.contract.conftest import DeployStack
 from tests.contract.support import arn, eventually, filters, mapping, most_at_once, queue
 
@@ -169,6 +171,77 @@ def test_batch_when_messages_are_large_stays_below_six_megabytes(stack: DeploySt
     notes = made.seen(2)
     assert sum(n["count"] for n in notes) == 10
     assert max(n["size"] for n in notes) <= 6 * 1024 * 1024
+
+
+def test_batch_when_messages_are_not_ascii_stays_below_six_megabytes_in_bytes(stack: DeployStack) -> None:
+    made = stack(
+        """
+        def handler(event, context):
+            text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+            note(count=len(event["Records"]), size=len(text.encode()))
+        """,
+        {
+            "Queue": queue(visibility=60),
+            "Map": mapping(
+                arn("Queue"),
+                BatchSize=50,
+                MaximumBatchingWindowInSeconds=3,
+                ScalingConfig={"MaximumConcurrency": 2},
+            ),
+        },
+        MemorySize=512,
+        Timeout=30,
+    )
+    # Two bytes a letter, and quotes that are two bytes in JSON.
+    for _ in range(14):
+        made.send("é" * 300_000 + '"' * 200_000)
+    made.drained(seconds=120)
+    notes = made.seen(3)
+    assert sum(n["count"] for n in notes) == 14
+    assert max(n["size"] for n in notes) <= 6 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "answer", ["[]", "None", "{}", '""'], ids=["empty-list", "null", "empty-object", "empty-string"]
+)
+def test_batch_when_the_answer_is_empty_is_a_success(stack: DeployStack, answer: str) -> None:
+    made = stack(
+        f"""
+        def handler(event, context):
+            note(bodies=[r["body"] for r in event["Records"]])
+            return {answer}
+        """,
+        {
+            "Dlq": queue(),
+            "Queue": queue(visibility=1, dlq="Dlq", receives=1),
+            "Map": mapping(arn("Queue"), FunctionResponseTypes=["ReportBatchItemFailures"]),
+        },
+    )
+    made.send("a", "b")
+    made.drained()
+    assert sorted(body for note in made.seen(1) for body in note["bodies"]) == ["a", "b"]
+    assert made.take("Dlq") == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ['{"itemIdentifier": ""}', '{"itemIdentifier": None}', '{"id": event["Records"][0]["messageId"]}', "1"],
+    ids=["empty-identifier", "null-identifier", "missing-identifier", "no-object"],
+)
+def test_batch_when_the_answer_is_malformed_is_redelivered_whole(stack: DeployStack, entry: str) -> None:
+    made = stack(
+        f"""
+        def handler(event, context):
+            return {{"batchItemFailures": [{entry}]}}
+        """,
+        {
+            "Dlq": queue(),
+            "Queue": queue(visibility=1, dlq="Dlq", receives=1),
+            "Map": mapping(arn("Queue"), FunctionResponseTypes=["ReportBatchItemFailures"]),
+        },
+    )
+    made.send("a", "b")
+    assert sorted(made.collect("Dlq", 2)) == ["a", "b"]
 
 
 def test_filter_when_body_does_not_match_deletes_without_invoking(stack: DeployStack) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.contract.conftest import DeployStack
 from tests.contract.support import filters, mapping, most_at_once, queue, table
 
@@ -150,6 +152,56 @@ def handler(event, context):
     assert (seen.count("a"), seen.count("b"), seen.count("c"), seen.count("d")) == (1, 1, 2, seen.count("d"))
     assert batches[-1][-1] == "d"
     assert any(batch[0] == "c" for batch in batches[1:])
+
+
+@pytest.mark.parametrize(
+    "answer", ["[]", "None", "{}", '""'], ids=["empty-list", "null", "empty-object", "empty-string"]
+)
+def test_stream_batch_when_the_answer_is_empty_is_a_success(stack: DeployStack, answer: str) -> None:
+    made = stack(
+        NOTE_KEYS
+        + f"""
+def handler(event, context):
+    note(keys=keys(event))
+    return {answer}
+""",
+        {
+            "Table": table(),
+            "Dlq": queue(),
+            "Map": stream_mapping(
+                BatchSize=1,
+                MaximumRetryAttempts=0,
+                FunctionResponseTypes=["ReportBatchItemFailures"],
+                DestinationConfig={"OnFailure": {"Destination": {"Fn::GetAtt": ["Dlq", "Arn"]}}},
+            ),
+        },
+    )
+    made.put(*items("a", "b", "c"))
+    # Each was retried or given up before the next came, had it failed.
+    assert [note["keys"] for note in made.seen(3)] == [["a"], ["b"], ["c"]]
+    assert made.take("Dlq") == []
+
+
+def test_stream_batch_when_records_are_large_stays_below_six_megabytes_in_bytes(stack: DeployStack) -> None:
+    made = stack(
+        """
+        def handler(event, context):
+            text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+            note(count=len(event["Records"]), size=len(text.encode()))
+        """,
+        {"Table": table(), "Map": stream_mapping(BatchSize=5000, MaximumBatchingWindowInSeconds=5)},
+        MemorySize=512,
+        Timeout=30,
+    )
+    # Quotes are two bytes in JSON: 20 of these items are 7.2 MB for DynamoDB and 10.4 MB as events.
+    made.put(*({"record_id": str(i), "v": "é" * 100_000 + '"' * 160_000} for i in range(20)))
+    count, sizes = 0, []
+    while count < 20:
+        for note in made.seen(1):
+            count += note["count"]
+            sizes.append(note["size"])
+    assert count == 20
+    assert max(sizes) <= 6 * 1024 * 1024
 
 
 def test_stream_when_parallelised_keeps_the_order_of_each_item(stack: DeployStack) -> None:

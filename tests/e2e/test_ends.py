@@ -15,7 +15,9 @@ import pytest
 
 from harness.corpus import CorpusSpec
 from harness.dlq import letters, stage_named
+from harness.engines.base import Deployment
 from harness.engines.embedded import EmbeddedEngine
+from harness.run.core import STACK
 from harness.stages import STAGES
 from tests.contract.support import eventually
 from tests.e2e.support import run_pipeline
@@ -108,3 +110,20 @@ def test_run_when_strangers_lie_in_every_queue_is_conserved_and_counts_them(
     assert "dead-letter messages name no row" in report.sentence()
     assert finished.result["audit"]["unattributed"]["clean"]["an Amazon S3 test event"] == 1
     assert sum(report.dead_letters["process"].values()) > 0
+    _test_events(engine, finished.deployment)
+
+
+def _test_events(engine: EmbeddedEngine, deployment: Deployment) -> None:
+    """Amazon S3's test event does nothing; the Lambda console's ends in the clean DLQ, with the reason."""
+    functions = engine.client("lambda")
+    given = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"})
+    answer = functions.invoke(FunctionName=f"{STACK}-clean", Payload=given)
+    assert json.load(answer["Payload"]) == {"rows": 0, "quarantined": 0}
+    functions.invoke(FunctionName=f"{STACK}-clean", InvocationType="Event", Payload=json.dumps({"key1": "value1"}))
+
+    def refused() -> list[str]:
+        found = letters(engine.client("sqs"), deployment, stage_named("clean"))
+        return [letter.detail for letter in found if "EventError" in letter.detail]
+
+    [detail] = eventually("the console's event in the clean DLQ", refused, seconds=60)
+    assert 'an event without Records {"key1": "value1"}' in detail

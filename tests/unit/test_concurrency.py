@@ -1,16 +1,12 @@
-"""Poller ramps on an injected clock, reservations, filters, partial responses."""
+"""Poller ramps on an injected clock, reservations, routes of S3 notifications."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from harness.errors import TemplateError, UsageError
+from harness.errors import UsageError
 from harness.lambda_service.concurrency import ConcurrencyLedger, PollerScaling, profile_named, profiles
-from harness.lambda_service.event_sources.partial import failed_items
 from harness.lambda_service.event_sources.s3 import matching
-from harness.lambda_service.filters import compile_filters
 from harness.lambda_service.model import NotificationRoute
 
 
@@ -77,74 +73,6 @@ def test_ledger_when_reservations_exceed_the_account_refuses() -> None:
 def test_ledger_when_released_too_often_says_so() -> None:
     with pytest.raises(AssertionError, match="released more"):
         ConcurrencyLedger(1).release("a")
-
-
-@pytest.mark.parametrize(
-    ("pattern", "matches", "differs"),
-    [
-        ({"a": ["x"]}, {"a": "x"}, {"a": "y"}),
-        ({"a": ["x", "y"]}, {"a": "y"}, {}),
-        ({"a": [1]}, {"a": 1}, {"a": "1"}),
-        ({"a": [None]}, {"a": None}, {"a": 0}),
-        ({"a": [""]}, {"a": ""}, {"a": "x"}),
-        ({"a": ["x"]}, {"a": ["w", "x"]}, {"a": ["w"]}),
-        ({"a": {"b": ["x"]}, "c": [1]}, {"a": {"b": "x"}, "c": 1}, {"a": {"b": "x"}, "c": 2}),
-        ({"a": [{"exists": True}]}, {"a": None}, {}),
-        ({"a": [{"exists": False}]}, {}, {"a": 1}),
-        ({"a": [{"prefix": "ab"}]}, {"a": "abc"}, {"a": "bc"}),
-        ({"a": [{"suffix": "bc"}]}, {"a": "abc"}, {"a": "ab"}),
-        ({"a": [{"equals-ignore-case": "AB"}]}, {"a": "ab"}, {"a": "abc"}),
-        ({"a": [{"anything-but": ["x"]}]}, {"a": "y"}, {"a": "x"}),
-        ({"a": [{"numeric": [">", 1, "<=", 3]}]}, {"a": "3"}, {"a": "1"}),
-        ({"a": [{"numeric": ["=", 2]}]}, {"a": 2.0}, {"a": True}),
-        ({"$or": [{"a": [1]}, {"b": [2]}]}, {"b": 2}, {"a": 2}),
-    ],
-)
-def test_filter_when_compared_with_records_matches_as_documented(
-    pattern: dict[str, object], matches: dict[str, object], differs: dict[str, object]
-) -> None:
-    predicate = compile_filters([json.dumps(pattern)])
-    assert predicate is not None
-    assert predicate(matches)
-    assert not predicate(differs)
-
-
-def test_filters_when_several_are_given_are_alternatives() -> None:
-    predicate = compile_filters(['{"a":[1]}', '{"b":[1]}'])
-    assert predicate is not None
-    assert [predicate({"a": 1}), predicate({"b": 1}), predicate({})] == [True, True, False]
-    assert compile_filters([]) is None
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    ["no json", "[]", '{"a":"x"}', '{"a":[{"near":1}]}', '{"a":[{"numeric":[">"]}]}', '{"a":[{"numeric":["~",1]}]}'],
-)
-def test_filter_when_malformed_is_refused(pattern: str) -> None:
-    with pytest.raises(TemplateError):
-        compile_filters([pattern])
-
-
-@pytest.mark.parametrize(
-    ("payload", "expected"),
-    [
-        (b"", set()),
-        (b"null", set()),
-        (b"{}", set()),
-        (b'{"batchItemFailures":null}', set()),
-        (b'{"batchItemFailures":[]}', set()),
-        (b'{"batchItemFailures":[{"itemIdentifier":"a"}]}', {"a"}),
-        (b'{"batchItemFailures":[{"itemIdentifier":"z"}]}', None),
-        (b'{"batchItemFailures":[{"itemIdentifier":""}]}', None),
-        (b'{"batchItemFailures":[{"itemIdentifier":null}]}', None),
-        (b'{"batchItemFailures":[{"id":"a"}]}', None),
-        (b'{"batchItemFailures":"a"}', None),
-        (b'"text"', None),
-        (b"not json", None),
-    ],
-)
-def test_partial_response_when_parsed_follows_the_documentation(payload: bytes, expected: set[str] | None) -> None:
-    assert failed_items(payload, {"a", "b"}) == expected
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from harness.engines.embedded import processes
 from harness.engines.embedded.intrinsics import load_template
 from harness.engines.embedded.template_split import Context
 from harness.engines.split_deployment import halve, put_functions
-from harness.errors import EngineError
+from harness.errors import EngineError, HarnessError
 from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
 
@@ -130,7 +130,12 @@ class EmbeddedEngine:
             package.unlink()
         halves = halve(body, given, Context(stack_name, REGION, ACCOUNT_ID))
         outputs = stacks.create_stack(self._clients, stack_name, halves.data_template(), halves.data_parameters())
-        made = put_functions(halves, outputs, self._clients, self._control)
+        try:
+            made = put_functions(halves, outputs, self._clients, self._control)
+        except HarnessError:
+            # As CloudFormation rolls back: a stack is there with all it has, or not at all.
+            self.client("cloudformation").delete_stack(StackName=stack_name)
+            raise
         self._stacks.append(stack_name)
         return made
 

@@ -6,18 +6,22 @@ from collections.abc import Collection
 
 import orjson
 
+_EMPTY: tuple[object, ...] = (None, "", [], {})
+"""Answers that are complete success: the developer guide's empty and null EventResponse, an empty string and list."""
+
 
 def failed_items(payload: bytes, known: Collection[str]) -> set[str] | None:
     """Return the identifiers a response reports as failed; None means that the whole batch failed.
 
-    Follows the Lambda developer guide: an empty or null response, or an empty or null `batchItemFailures`, is
-    complete success; anything malformed, an empty identifier, or one that is not in the batch fails the batch.
+    Follows the Lambda developer guide, "Reporting batch item failures": an empty or null response, or an empty or
+    null `batchItemFailures`, is complete success; an entry without `itemIdentifier`, with an empty or null one, or
+    with one that is not in the batch fails the batch. So does anything that is not of this form at all.
     """
     try:
         response = orjson.loads(payload) if payload else None
     except ValueError:
         return None
-    if response is None or response == "":
+    if response in _EMPTY:
         return set()
     if not isinstance(response, dict):
         return None

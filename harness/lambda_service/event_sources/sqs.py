@@ -12,12 +12,13 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.concurrency import PollerScaling, Profile
+from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, encode_event, fits, record_size
 from harness.lambda_service.event_sources.partial import failed_items
 from harness.lambda_service.filters import compile_filters
 from harness.lambda_service.model import SYNC_PAYLOAD_LIMIT, SqsMapping
@@ -28,16 +29,22 @@ _log = logging.getLogger(__name__)
 _RECEIVE_MAX = 10
 _LONG_POLL_SECONDS = 5
 _ERROR_PAUSE_SECONDS = 1.0
-_RECORD_OVERHEAD = 1024
-"""Bytes allowed for a record's envelope when batches are cut to 6 MB; the real one takes about 700."""
+
+
+class _Message(NamedTuple):
+    """A message in hand: what names it, what deletes it, and its record as the event will hold it."""
+
+    message_id: str
+    receipt_handle: str
+    data: bytes
 
 
 @dataclass
 class _Batch:
-    """Messages gathered for one invocation, with when the first came and how large the event would be."""
+    """Messages gathered for one invocation, with when the first came and the size of their event in bytes."""
 
-    records: list[dict[str, Any]] = field(default_factory=list)
-    size: int = 0
+    records: list[_Message] = field(default_factory=list)
+    size: int = EMPTY_EVENT_SIZE
     since: float = 0.0
 
 
@@ -51,7 +58,7 @@ class SqsPoller:
         self._client = client
         self._pool = pool
         self._region = region
-        self._filter = compile_filters(mapping.filters)
+        self._filter = compile_filters(mapping.filters, text_field="body")
         self._scaling = PollerScaling(profile, mapping.max_concurrency)
         self._workers: list[asyncio.Task[None]] = []
         self._supervisor: asyncio.Task[None] | None = None
@@ -116,26 +123,22 @@ class SqsPoller:
                 await asyncio.sleep(_ERROR_PAUSE_SECONDS)
 
     async def _next(self, batch: _Batch) -> _Batch:
-        """Receive once; process the batch if it is complete. Returns the batch to go on with."""
+        """Receive once; process what makes complete batches. Returns the batch to go on with."""
         mapping = self._mapping
         wait = self._wait(batch)
         room = mapping.batch_size - len(batch.records)
         messages = await self._receive(min(_RECEIVE_MAX, room), wait)
         self._scaling.observe(bool(messages), time.monotonic())
-        overflow: list[dict[str, Any]] = []
-        for record in await self._wanted(messages):
-            size = len(record["body"]) + _RECORD_OVERHEAD
-            if overflow or (batch.records and batch.size + size > SYNC_PAYLOAD_LIMIT):
-                overflow.append(record)
-                continue
-            _add(batch, record, size)
-        full = len(batch.records) >= mapping.batch_size or bool(overflow)
+        for message in await self._wanted(messages):
+            if batch.records and not fits(batch.size, message.data):
+                await self._process(batch.records)
+                batch = _Batch()
+            _add(batch, message)
+        full = len(batch.records) >= mapping.batch_size
         waited = bool(batch.records) and time.monotonic() - batch.since >= mapping.window_seconds
-        if batch.records and (full or waited):
+        if full or waited:
             await self._process(batch.records)
             batch = _Batch()
-            for record in overflow:
-                _add(batch, record, len(record["body"]) + _RECORD_OVERHEAD)
         return batch
 
     def _wait(self, batch: _Batch) -> int:
@@ -160,17 +163,17 @@ class SqsPoller:
         messages: list[dict[str, Any]] = answer.get("Messages") or []
         return messages
 
-    async def _wanted(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return records that pass the filters; the others are deleted, as Lambda does."""
-        records = [self._record(m) for m in messages]
-        if self._filter is None:
-            return records
-        wanted: list[dict[str, Any]] = []
-        unwanted: list[dict[str, Any]] = []
-        for record in records:
-            (wanted if self._filter(_filterable(record)) else unwanted).append(record)
-        if unwanted:
-            await self._delete(unwanted)
+    async def _wanted(self, messages: list[dict[str, Any]]) -> list[_Message]:
+        """Return the messages that pass the filters; the others are deleted, as Lambda does."""
+        wanted: list[_Message] = []
+        unwanted: list[_Message] = []
+        for message in messages:
+            record = self._record(message)
+            if self._filter is None or self._filter(record):
+                wanted.append(_Message(record["messageId"], record["receiptHandle"], orjson.dumps(record)))
+            else:
+                unwanted.append(_Message(record["messageId"], record["receiptHandle"], b""))
+        await self._delete(unwanted)
         return wanted
 
     def _record(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,17 +190,22 @@ class SqsPoller:
             "awsRegion": self._region,
         }
 
-    async def _process(self, records: list[dict[str, Any]]) -> None:
-        payload = orjson.dumps({"Records": records})
-        outcome = await self._invoke(payload)
+    async def _process(self, messages: list[_Message]) -> None:
+        event = encode_event(message.data for message in messages)
+        if len(event) > SYNC_PAYLOAD_LIMIT:
+            # SQS itself takes no such message: 1 MiB makes 2 MiB of JSON at most. It is received again, until its
+            # queue gives it up.
+            _log.error("a message of %s makes an event of %d bytes", self._mapping.queue_url, len(event))
+            return
+        outcome = await self._invoke(event)
         if outcome is None or not outcome.ok:
             return
         if not self._mapping.report_failures:
-            await self._delete(records)
+            await self._delete(messages)
             return
-        failed = failed_items(outcome.payload, {r["messageId"] for r in records})
+        failed = failed_items(outcome.payload, {m.message_id for m in messages})
         if failed is not None:
-            await self._delete([r for r in records if r["messageId"] not in failed])
+            await self._delete([m for m in messages if m.message_id not in failed])
 
     async def _invoke(self, payload: bytes) -> Any:
         """Invoke, waiting out throttles until the messages would be visible again anyway."""
@@ -211,11 +219,11 @@ class SqsPoller:
                 pause = min(5.0, pause * 2)
         return None
 
-    async def _delete(self, records: list[dict[str, Any]]) -> None:
-        for start in range(0, len(records), _RECEIVE_MAX):
+    async def _delete(self, messages: list[_Message]) -> None:
+        for start in range(0, len(messages), _RECEIVE_MAX):
             entries = [
-                {"Id": str(i), "ReceiptHandle": r["receiptHandle"]}
-                for i, r in enumerate(records[start : start + _RECEIVE_MAX])
+                {"Id": str(i), "ReceiptHandle": m.receipt_handle}
+                for i, m in enumerate(messages[start : start + _RECEIVE_MAX])
             ]
             answer = await self._client.call(
                 "sqs", "DeleteMessageBatch", {"QueueUrl": self._mapping.queue_url, "Entries": entries}
@@ -225,11 +233,11 @@ class SqsPoller:
                 _log.warning("delete from %s: %s", self._mapping.queue_url, failure.get("Code"))
 
 
-def _add(batch: _Batch, record: dict[str, Any], size: int) -> None:
+def _add(batch: _Batch, message: _Message) -> None:
     if not batch.records:
         batch.since = time.monotonic()
-    batch.records.append(record)
-    batch.size += size
+    batch.records.append(message)
+    batch.size += record_size(message.data)
 
 
 def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,12 +247,3 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
     if "BinaryValue" in value:
         converted["binaryValue"] = value["BinaryValue"]
     return converted
-
-
-def _filterable(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record with its body decoded where it is JSON, as filters see it."""
-    try:
-        body = orjson.loads(record["body"])
-    except ValueError:
-        body = record["body"]
-    return {**record, "body": body}

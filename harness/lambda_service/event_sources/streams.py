@@ -1,29 +1,31 @@
-"""DynamoDB stream event source mapping: per shard and lane in order, with retries, bisection and a destination.
+"""DynamoDB stream event source mapping: shards in the order of their lineage, per shard and lane in order.
 
 A shard's records are spread over `ParallelizationFactor` lanes by the hash of their key, so that every item's
-changes stay in order. A lane takes its next batch only when the one before succeeded or was given up.
+changes stay in order. A lane takes its next batch only when the one before succeeded or was given up, and a shard's
+children are read only when all its lanes are through.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import random
 import time
 import zlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import orjson
 
 from harness.lambda_service.aws import AwsCallError, AwsClient
-from harness.lambda_service.environment import Outcome
-from harness.lambda_service.event_sources.partial import failed_items
+from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, fits, record_size
+from harness.lambda_service.event_sources.shards import Position, Shard, ShardTree
+from harness.lambda_service.event_sources.stream_batches import BatchRunner, StreamRecord
 from harness.lambda_service.filters import compile_filters
-from harness.lambda_service.invoker import Destinations, timestamp
+from harness.lambda_service.invoker import Destinations
 from harness.lambda_service.model import SYNC_PAYLOAD_LIMIT, Function, StreamMapping
-from harness.lambda_service.pool import EnvironmentPool, Throttled
+from harness.lambda_service.pool import EnvironmentPool
 from harness.lambda_service.tasks import spawn
 
 _log = logging.getLogger(__name__)
@@ -32,8 +34,11 @@ _IDLE_POLL_SECONDS = 0.25
 """AWS polls a shard four times a second (DynamoDB developer guide, "DynamoDB Streams and Lambda triggers")."""
 
 _SHARD_DISCOVERY_SECONDS = 10.0
-_RETRY_BACKOFF_SECONDS = (0.1, 5.0)
+_ERROR_PAUSE_SECONDS = 1.0
 _BUFFERED_BATCHES = 2
+_EXPIRED = "ExpiredIteratorException"
+_TRIMMED = "TrimmedDataAccessException"
+_GONE = "ResourceNotFoundException"
 
 
 class StreamPoller:
@@ -47,17 +52,21 @@ class StreamPoller:
         pool: EnvironmentPool,
         destinations: Destinations,
         region: str,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._mapping = mapping
         self._client = client
-        self._runner = _BatchRunner(mapping, function, pool, destinations)
+        self._runner = BatchRunner(mapping, function, pool, destinations, wall)
         self._region = region
-        self._tasks: list[asyncio.Task[None]] = []
-        self._shards: set[str] = set()
+        self._wall = wall
+        self._tasks: set[asyncio.Task[None]] = set()
+        position: Position = "LATEST" if mapping.starting_position == "LATEST" else "TRIM_HORIZON"
+        self._shards = ShardTree(position)
+        self._ended = asyncio.Event()
 
     def start(self) -> None:
         """Start polling."""
-        self._tasks.append(spawn(self._discover(), f"mapping {self._mapping.mapping_id}"))
+        self._spawn(self._discover(), f"mapping {self._mapping.mapping_id}")
 
     @property
     def function(self) -> str:
@@ -65,40 +74,61 @@ class StreamPoller:
         return self._mapping.function
 
     def concurrency_limit(self) -> int:
-        """Return how many batches may run at this moment: a lane of every shard each."""
-        return len(self._shards) * self._mapping.parallelization
+        """Return how many batches may run at this moment: a lane of every shard that is read each."""
+        return len(self._shards.reading) * self._mapping.parallelization
 
     async def stop(self) -> None:
         """Stop polling; the position is not kept."""
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = spawn(work, name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _discover(self) -> None:
-        position = self._mapping.starting_position
+        """List the shards every few seconds, and at once when one has ended, which is when its children may begin."""
         while True:
+            self._ended.clear()
             try:
-                for shard in await self._list_shards():
-                    if shard not in self._shards:
-                        self._shards.add(shard)
-                        reader = _ShardReader(self._mapping, shard, position, self._client, self._runner, self._region)
-                        self._tasks.append(spawn(reader.run(), f"shard {shard}"))
-                # Shards that appear later continue the ones known: nothing of them may be skipped.
-                position = "TRIM_HORIZON"
-                await asyncio.sleep(_SHARD_DISCOVERY_SECONDS)
+                shards = await self._list_shards()
             except AwsCallError as error:
                 _log.warning("stream %s: %s", self._mapping.stream_arn, error)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(_ERROR_PAUSE_SECONDS)
+                continue
+            for shard_id, position in self._shards.ready(shards):
+                self._spawn(self._read(shard_id, position), f"shard {shard_id}")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _SHARD_DISCOVERY_SECONDS)
 
-    async def _list_shards(self) -> list[str]:
-        shards: list[str] = []
+    async def _read(self, shard_id: str, position: Position) -> None:
+        reader = _ShardReader(
+            self._mapping, shard_id, position, self._client, self._runner, self._region, self._listed, self._wall
+        )
+        await reader.run()
+        self._shards.finish(shard_id)
+        self._ended.set()
+
+    async def _listed(self, shard_id: str) -> bool:
+        """Return whether the stream still has a shard; as long as it does not say, it does."""
+        try:
+            return any(shard.shard_id == shard_id for shard in await self._list_shards())
+        except AwsCallError as error:
+            _log.warning("stream %s: %s", self._mapping.stream_arn, error)
+            return True
+
+    async def _list_shards(self) -> list[Shard]:
+        shards: list[Shard] = []
         start: dict[str, str] = {}
         while True:
             answer = await self._client.call(
                 "dynamodbstreams", "DescribeStream", {"StreamArn": self._mapping.stream_arn, **start}
             )
             description = answer["StreamDescription"]
-            shards += [shard["ShardId"] for shard in description.get("Shards", [])]
+            shards += [Shard.from_description(shard) for shard in description.get("Shards", [])]
             last = description.get("LastEvaluatedShardId")
             if not last:
                 return shards
@@ -106,31 +136,40 @@ class StreamPoller:
 
 
 class _ShardReader:
-    """Reads one shard into its lanes, never further ahead than a few batches."""
+    """Reads one shard into its lanes, never further ahead than a few batches.
+
+    `listed` tells whether the stream still has a shard.
+    """
 
     def __init__(
         self,
         mapping: StreamMapping,
         shard: str,
-        position: str,
+        position: Position,
         client: AwsClient,
-        runner: _BatchRunner,
+        runner: BatchRunner,
         region: str,
+        listed: Callable[[str], Awaitable[bool]],
+        wall: Callable[[], float],
     ) -> None:
         self._mapping = mapping
         self._shard = shard
         self._position = position
         self._client = client
         self._region = region
+        self._listed = listed
+        self._wall = wall
         self._filter = compile_filters(mapping.filters)
         self._lanes = [_Lane(mapping, shard, runner) for _ in range(mapping.parallelization)]
         self._last_sequence = ""
+        self._latest_since = 0.0
+        self._not_before = 0.0
 
     async def run(self) -> None:
         """Read until the shard is closed and its lanes are empty."""
         lanes = [spawn(lane.run(), f"lane {i} of {self._shard}") for i, lane in enumerate(self._lanes)]
         try:
-            iterator: str | None = await self._iterator()
+            iterator = await self._iterator()
             while iterator:
                 iterator = await self._read(iterator)
             await asyncio.gather(*(lane.drained() for lane in self._lanes))
@@ -140,15 +179,16 @@ class _ShardReader:
             await asyncio.gather(*lanes, return_exceptions=True)
 
     async def _read(self, iterator: str) -> str | None:
+        """Read once; return the iterator to go on with, None at the shard's end."""
         try:
             answer = await self._client.call(
                 "dynamodbstreams", "GetRecords", {"ShardIterator": iterator, "Limit": _GET_RECORDS_MAX}
             )
         except AwsCallError as error:
-            if error.code in ("ExpiredIteratorException", "TrimmedDataAccessException"):
-                return await self._iterator()
             _log.warning("shard %s: %s", self._shard, error)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(_IDLE_POLL_SECONDS if error.code == _EXPIRED else _ERROR_PAUSE_SECONDS)
+            if error.code in (_EXPIRED, _TRIMMED, _GONE):
+                return await self._iterator(trimmed=error.code == _TRIMMED)
             return iterator
         records = answer.get("Records") or []
         if records:
@@ -160,65 +200,86 @@ class _ShardReader:
         return following
 
     async def _spread(self, records: list[dict[str, Any]]) -> None:
-        wanted = records if self._filter is None else [r for r in records if self._filter(r)]
-        for record in wanted:
+        shares: list[list[StreamRecord]] = [[] for _ in self._lanes]
+        for record in records:
             record["eventSourceARN"] = self._mapping.stream_arn
             record.setdefault("awsRegion", self._region)
             record.setdefault("eventSource", "aws:dynamodb")
-        if len(self._lanes) == 1:
-            await self._lanes[0].put(wanted)
-            return
-        shares: list[list[dict[str, Any]]] = [[] for _ in self._lanes]
-        for record in wanted:
-            key = orjson.dumps(record["dynamodb"]["Keys"], option=orjson.OPT_SORT_KEYS)
-            shares[zlib.crc32(key) % len(self._lanes)].append(record)
+            if self._filter is not None and not self._filter(record):
+                continue
+            encoded = StreamRecord.encode(record)
+            if encoded.created >= self._not_before:
+                shares[self._lane_of(record)].append(encoded)
         for lane, share in zip(self._lanes, shares, strict=True):
             await lane.put(share)
 
-    async def _iterator(self) -> str:
+    def _lane_of(self, record: dict[str, Any]) -> int:
+        if len(self._lanes) == 1:
+            return 0
+        key = orjson.dumps(record["dynamodb"]["Keys"], option=orjson.OPT_SORT_KEYS)
+        return zlib.crc32(key) % len(self._lanes)
+
+    async def _iterator(self, *, trimmed: bool = False) -> str | None:
+        """Return an iterator behind the last record read, or at the oldest record if what came next was `trimmed`.
+
+        None where the shard itself has expired.
+        """
+        while True:
+            try:
+                answer = await self._client.call("dynamodbstreams", "GetShardIterator", self._place(trimmed=trimmed))
+                return str(answer["ShardIterator"])
+            except AwsCallError as error:
+                _log.warning("iterator of %s: %s", self._shard, error)
+                if error.code == _GONE and not await self._listed(self._shard):
+                    _log.warning(
+                        "shard %s expired; it was read up to %s", self._shard, self._last_sequence or "nothing"
+                    )
+                    return None
+                trimmed = trimmed or error.code == _TRIMMED
+                await asyncio.sleep(_ERROR_PAUSE_SECONDS)
+
+    def _place(self, *, trimmed: bool) -> dict[str, Any]:
+        """Return the request of an iterator.
+
+        The latest position can be asked for once only: a second time it would skip what was written in between. From
+        then on the shard is read from its oldest record, and what is older than the first time is left out.
+        """
         request: dict[str, Any] = {"StreamArn": self._mapping.stream_arn, "ShardId": self._shard}
-        if self._last_sequence:
-            request |= {
+        if self._last_sequence and not trimmed:
+            return {
+                **request,
                 "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
                 "SequenceNumber": self._last_sequence,
             }
-        else:
-            request["ShardIteratorType"] = self._position
-        while True:
-            try:
-                answer = await self._client.call("dynamodbstreams", "GetShardIterator", request)
-                return str(answer["ShardIterator"])
-            except AwsCallError as error:
-                if error.code == "TrimmedDataAccessException":
-                    request = {
-                        "StreamArn": self._mapping.stream_arn,
-                        "ShardId": self._shard,
-                        "ShardIteratorType": "TRIM_HORIZON",
-                    }
-                _log.warning("iterator of %s: %s", self._shard, error)
-                await asyncio.sleep(1.0)
+        if self._position == "LATEST" and not self._latest_since:
+            # Creation times are whole seconds.
+            self._latest_since = float(int(self._wall()))
+            return {**request, "ShardIteratorType": "LATEST"}
+        self._not_before = self._latest_since
+        return {**request, "ShardIteratorType": "TRIM_HORIZON"}
 
 
 class _Lane:
     """An ordered share of a shard: cuts its records into batches and runs them one after another."""
 
-    def __init__(self, mapping: StreamMapping, shard: str, runner: _BatchRunner) -> None:
+    def __init__(self, mapping: StreamMapping, shard: str, runner: BatchRunner) -> None:
         self._mapping = mapping
         self._shard = shard
         self._runner = runner
-        self._records: deque[dict[str, Any]] = deque()
+        self._records: deque[StreamRecord] = deque()
+        self._size = 0
         self._changed = asyncio.Condition()
         self._since = 0.0
         self._busy = False
 
-    async def put(self, records: list[dict[str, Any]]) -> None:
+    async def put(self, records: list[StreamRecord]) -> None:
         """Add records; waits while the lane is `_BUFFERED_BATCHES` behind."""
         async with self._changed:
-            limit = self._mapping.batch_size * _BUFFERED_BATCHES
-            await self._changed.wait_for(lambda: len(self._records) < limit)
+            await self._changed.wait_for(lambda: not self._holds(_BUFFERED_BATCHES))
             if records and not self._records:
-                self._since = time.monotonic()
+                self._since = _now()
             self._records.extend(records)
+            self._size += sum(record_size(record.data) for record in records)
             self._changed.notify_all()
 
     async def drained(self) -> None:
@@ -235,12 +296,19 @@ class _Lane:
                 self._busy = False
                 self._changed.notify_all()
 
-    async def _take(self) -> list[dict[str, Any]]:
+    def _holds(self, batches: int) -> bool:
+        """Return whether that many full batches are buffered, full by their number of records or by their size."""
+        return (
+            len(self._records) >= self._mapping.batch_size * batches
+            or EMPTY_EVENT_SIZE + self._size >= SYNC_PAYLOAD_LIMIT * batches
+        )
+
+    async def _take(self) -> list[StreamRecord]:
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self._records))
             deadline = self._since + self._mapping.window_seconds
-            while len(self._records) < self._mapping.batch_size:
-                left = deadline - time.monotonic()
+            while not self._holds(1):
+                left = deadline - _now()
                 if left <= 0:
                     break
                 try:
@@ -248,153 +316,21 @@ class _Lane:
                 except TimeoutError:
                     break
             batch = self._cut()
-            self._since = time.monotonic()
+            self._since = _now()
             self._busy = True
             self._changed.notify_all()
             return batch
 
-    def _cut(self) -> list[dict[str, Any]]:
-        batch: list[dict[str, Any]] = []
-        size = 0
-        while self._records and len(batch) < self._mapping.batch_size:
-            # GetRecords is capped at 1 MB, so sizes matter only to batches larger than a few reads.
-            size += len(orjson.dumps(self._records[0])) if self._mapping.batch_size > _GET_RECORDS_MAX else 0
-            if batch and size > SYNC_PAYLOAD_LIMIT:
-                break
+    def _cut(self) -> list[StreamRecord]:
+        """Take the next batch off: a record that alone exceeds the limit makes one of its own."""
+        batch = [self._records.popleft()]
+        size = EMPTY_EVENT_SIZE + record_size(batch[0].data)
+        while self._records and len(batch) < self._mapping.batch_size and fits(size, self._records[0].data):
             batch.append(self._records.popleft())
+            size += record_size(batch[-1].data)
+        self._size -= size - EMPTY_EVENT_SIZE
         return batch
 
 
-class _BatchRunner:
-    """Runs one batch to its end: success, or retries, bisection, and the on-failure destination."""
-
-    def __init__(
-        self,
-        mapping: StreamMapping,
-        function: Function,
-        pool: EnvironmentPool,
-        destinations: Destinations,
-    ) -> None:
-        self._mapping = mapping
-        self._function = function
-        self._pool = pool
-        self._destinations = destinations
-
-    async def process(self, records: list[dict[str, Any]], shard: str) -> None:
-        """Return when every record was processed or given up."""
-        work = deque([(records, 0)])
-        pause = _RETRY_BACKOFF_SECONDS[0]
-        while work:
-            batch, retries = work.popleft()
-            batch, expired = self._split_expired(batch)
-            if expired:
-                await self._give_up(expired, shard, retries, "RecordAgeExceeded", None)
-            if not batch:
-                continue
-            outcome = await self._invoke(batch)
-            left = self._left(batch, outcome)
-            if not left:
-                pause = _RETRY_BACKOFF_SECONDS[0]
-                continue
-            progressed = len(left) < len(batch)
-            if self._mapping.bisect and len(left) > 1 and not progressed:
-                # Lambda does not count a bisection as a retry.
-                middle = len(left) // 2
-                work.appendleft((left[middle:], retries))
-                work.appendleft((left[:middle], retries))
-                continue
-            if 0 <= self._mapping.max_retries <= retries and not progressed:
-                await self._give_up(left, shard, retries + 1, "RetryAttemptsExhausted", outcome)
-                continue
-            work.appendleft((left, 0 if progressed else retries + 1))
-            await asyncio.sleep(random.uniform(pause / 2, pause))
-            pause = min(_RETRY_BACKOFF_SECONDS[1], pause * 2)
-
-    def _left(self, batch: list[dict[str, Any]], outcome: Outcome) -> list[dict[str, Any]]:
-        """Return the records still to be processed: from the lowest reported failure on."""
-        if not outcome.ok:
-            return batch
-        if not self._mapping.report_failures:
-            return []
-        sequences = [r["dynamodb"]["SequenceNumber"] for r in batch]
-        failed = failed_items(outcome.payload, set(sequences))
-        if failed is None:
-            return batch
-        if not failed:
-            return []
-        return batch[min(sequences.index(f) for f in failed) :]
-
-    async def _invoke(self, batch: list[dict[str, Any]]) -> Outcome:
-        figures = self._pool.figures[self._function.name]
-        oldest = _created(batch[0])
-        if oldest:
-            figures.max_iterator_age_ms = max(figures.max_iterator_age_ms, int((time.time() - oldest) * 1000))
-        payload = orjson.dumps({"Records": batch})
-        pause = _RETRY_BACKOFF_SECONDS[0]
-        while True:
-            try:
-                return await self._pool.invoke(self._function.name, payload)
-            except Throttled:
-                await asyncio.sleep(random.uniform(pause / 2, pause))
-                pause = min(_RETRY_BACKOFF_SECONDS[1], pause * 2)
-
-    def _split_expired(self, batch: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        if self._mapping.max_age_seconds < 0:
-            return batch, []
-        horizon = time.time() - self._mapping.max_age_seconds
-        expired = [r for r in batch if 0 < _created(r) < horizon]
-        return ([r for r in batch if not 0 < _created(r) < horizon], expired) if expired else (batch, [])
-
-    async def _give_up(
-        self,
-        batch: list[dict[str, Any]],
-        shard: str,
-        attempts: int,
-        condition: str,
-        outcome: Outcome | None,
-    ) -> None:
-        _log.warning("%s gave up %d stream records: %s", self._function.name, len(batch), condition)
-        if self._mapping.on_failure_arn:
-            record = destination_record(self._mapping, self._function, batch, shard, attempts, condition, outcome)
-            await self._destinations.send(self._mapping.on_failure_arn, record)
-
-
-def destination_record(
-    mapping: StreamMapping,
-    function: Function,
-    batch: list[dict[str, Any]],
-    shard: str,
-    attempts: int,
-    condition: str,
-    outcome: Outcome | None,
-) -> dict[str, Any]:
-    """Return what Lambda sends to a stream mapping's on-failure destination: positions, never the data."""
-    record: dict[str, Any] = {
-        "requestContext": {
-            "requestId": outcome.request_id if outcome else "",
-            "functionArn": function.arn,
-            "condition": condition,
-            "approximateInvokeCount": attempts,
-        },
-        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
-        "version": "1.0",
-        "timestamp": timestamp(),
-        "DDBStreamBatchInfo": {
-            "shardId": shard,
-            "startSequenceNumber": batch[0]["dynamodb"]["SequenceNumber"],
-            "endSequenceNumber": batch[-1]["dynamodb"]["SequenceNumber"],
-            "approximateArrivalOfFirstRecord": _iso(_created(batch[0])),
-            "approximateArrivalOfLastRecord": _iso(_created(batch[-1])),
-            "batchSize": len(batch),
-            "streamArn": mapping.stream_arn,
-        },
-    }
-    return record
-
-
-def _created(record: Mapping[str, Any]) -> float:
-    return float(record["dynamodb"].get("ApproximateCreationDateTime") or 0.0)
-
-
-def _iso(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+def _now() -> float:
+    return asyncio.get_running_loop().time()

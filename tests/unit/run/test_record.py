@@ -111,6 +111,18 @@ def test_keep_logs_when_the_engine_has_no_folder_here_makes_none(folder: Path) -
     assert list(folder.iterdir()) == []
 
 
+def test_recorded_when_nothing_can_be_written_raises_the_runs_own_error(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "engine").touch()
+    (folder / "error.json").mkdir()
+    with pytest.raises(StageStuck), recorded(folder), logs_kept(engine_with_logs(tmp_path), folder):
+        raise StageStuck("stuck")
+    said = capsys.readouterr().err
+    assert "the engine's logs could not be kept" in said
+    assert "error.json could not be written" in said
+
+
 def test_read_stored_when_a_run_failed_says_how_it_ended(folder: Path) -> None:
     with pytest.raises(EngineError), recorded(folder):
         raise EngineError("the lambda-service process ended")
