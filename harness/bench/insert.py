@@ -52,7 +52,7 @@ def run_insert(
         raise EnvironmentProblem(f"{spec.rows:,} rows do not fit into this machine's memory, {fits:,} do")
     path, manifest = cached(spec)
     template = folder / "template.json"
-    template.write_text(without_capture(TEMPLATE.read_text()))
+    template.write_text(without_capture(TEMPLATE.read_text("utf-8")), "utf-8")
     deployment = engine.deploy(template, parameters, stack_name=STACK)
     template.unlink()
     if count_items(engine, deployment):

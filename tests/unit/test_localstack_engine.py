@@ -21,6 +21,7 @@ from harness.errors import EngineError, UsageError
 from harness.queues import Depth, QueueDepths
 from harness.run.core import TEMPLATE
 from harness.session import attach
+from tests import hostile
 
 COMPOSE = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
 
@@ -122,6 +123,38 @@ def test_container_when_it_has_ended_says_with_which_code() -> None:
     )
     with pytest.raises(EngineError, match="exit code 55"):
         container.Container(None, stub).check()
+
+
+def test_container_when_every_proxy_is_set_asks_docker_directly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with hostile.listener() as proxy, hostile.listener() as docker:
+        for name, value in hostile.variables(tmp_path, proxy.url).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("DOCKER_HOST", docker.url.replace("http", "tcp"))
+        with pytest.raises(EngineError, match="Docker cannot be asked"):  # it hangs up
+            container.Container.start()
+        assert docker.connections
+        assert proxy.connections == []
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-1", "1.5", "٣"])
+def test_engine_when_the_number_of_mappings_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HARNESS_LOCALSTACK_MAPPINGS", value)
+    with pytest.raises(UsageError, match="HARNESS_LOCALSTACK_MAPPINGS"):
+        LocalStackEngine("http://127.0.0.1:9")
+
+
+def test_engine_when_every_proxy_is_set_asks_localstack_directly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with hostile.listener() as proxy, hostile.listener() as localstack:
+        for name, value in hostile.variables(tmp_path, proxy.url).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(EngineError, match="no LocalStack answers"):  # it hangs up
+            LocalStackEngine(localstack.url).deployed("ingestion")
+        assert localstack.connections
+        assert proxy.connections == []
 
 
 @pytest.mark.parametrize("status", [500, 409])

@@ -122,7 +122,7 @@ class EmbeddedEngine:
 
         Raises TemplateError for what the template or its parameters get wrong, EngineError for refusals.
         """
-        body = template.read_text()
+        body = template.read_text("utf-8")
         given = dict(parameters)
         if set(stacks.CODE_PARAMETERS) <= set(load_template(body).get("Parameters", {})):
             package = stacks.build_package(code, self.work_dir / f"{stack_name}.zip")

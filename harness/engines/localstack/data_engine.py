@@ -92,7 +92,7 @@ class LocalStackDataEngine(LocalStackEngine):
         An equal stack whose functions still run is used as it is; any other of that name is removed with its data.
         Raises TemplateError for what the template or its parameters get wrong, EngineError for refusals.
         """
-        body = template.read_text()
+        body = template.read_text("utf-8")
         given = dict(parameters)
         with tempfile.TemporaryDirectory() as folder:
             package = stacks.build_package(code, Path(folder) / "package.zip")
