@@ -298,3 +298,22 @@ def test_depths_when_dead_letters_were_there_before_do_not_count_them() -> None:
     before = QueueDepths({"insert": Depth(5)}, {"insert": Depth(3), "update": Depth(1)})
     now = QueueDepths({"insert": Depth(7)}, {"insert": Depth(4), "update": Depth(0)})
     assert now.since(before) == QueueDepths({"insert": Depth(7)}, {"insert": Depth(1), "update": Depth(0)})
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_engine_when_it_stops_the_localstack_it_started_keeps_its_log(tmp_path: Path, broken: bool) -> None:
+    stopped: list[str] = []
+
+    def logs(tail: int) -> bytes:
+        if broken:
+            raise APIError("no log driver", SimpleNamespace(status_code=500, url="", reason=""), "no log driver")
+        return b"Ready.\n"
+
+    made = SimpleNamespace(logs=logs, stop=lambda timeout: stopped.append("stop"), remove=lambda **_: None)
+    client = SimpleNamespace(containers=SimpleNamespace(list=lambda **_: []), close=lambda: stopped.append("closed"))
+    engine = LocalStackEngine("http://127.0.0.1:1", logs=tmp_path / "engine")
+    engine._container = container.Container(client, made)
+    engine.stop()
+    text = (tmp_path / "engine" / "localstack.log").read_text()
+    assert text.startswith("(no log: ") if broken else text == "Ready.\n"
+    assert stopped == ["stop", "closed"]
