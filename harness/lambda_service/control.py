@@ -43,8 +43,8 @@ class LambdaControl:
         """Stop a stack's mappings and environments; unknown names are fine."""
         self._call("DELETE", f"stacks/{name}")
 
-    def activity(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return what every function does now, by its name without the stack's."""
+    def activity(self) -> Mapping[str, Any]:
+        """Return what the service and every function has under way: the fields of `harness.engines.base.Activity`."""
         return self._call("GET", "activity")
 
     def report(self) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from harness.lambda_service.activity import StreamPosition
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.environment import Outcome
 from harness.lambda_service.event_sources.partial import failed_items
@@ -54,6 +55,8 @@ class StreamPoller:
         self._region = region
         self._tasks: list[asyncio.Task[None]] = []
         self._shards: set[str] = set()
+        self.position = StreamPosition()
+        """How far the stream is read, and the records in hand."""
 
     def start(self) -> None:
         """Start polling."""
@@ -63,6 +66,10 @@ class StreamPoller:
     def function(self) -> str:
         """The function that the mapping invokes."""
         return self._mapping.function
+
+    def window_left(self) -> float:
+        """Return the seconds for which records in hand may wait for their batching window at most."""
+        return float(self._mapping.window_seconds) if self.position.records.open else 0.0
 
     def concurrency_limit(self) -> int:
         """Return how many batches may run at this moment: a lane of every shard each."""
@@ -78,10 +85,15 @@ class StreamPoller:
         position = self._mapping.starting_position
         while True:
             try:
-                for shard in await self._list_shards():
+                began = time.monotonic()
+                listed = await self._list_shards()
+                self.position.listed(began, listed)
+                for shard in listed:
                     if shard not in self._shards:
                         self._shards.add(shard)
-                        reader = _ShardReader(self._mapping, shard, position, self._client, self._runner, self._region)
+                        reader = _ShardReader(
+                            self._mapping, shard, position, self._client, self._runner, self._region, self.position
+                        )
                         self._tasks.append(spawn(reader.run(), f"shard {shard}"))
                 # Shards that appear later continue the ones known: nothing of them may be skipped.
                 position = "TRIM_HORIZON"
@@ -116,14 +128,16 @@ class _ShardReader:
         client: AwsClient,
         runner: _BatchRunner,
         region: str,
+        progress: StreamPosition,
     ) -> None:
         self._mapping = mapping
+        self._progress = progress
         self._shard = shard
         self._position = position
         self._client = client
         self._region = region
         self._filter = compile_filters(mapping.filters)
-        self._lanes = [_Lane(mapping, shard, runner) for _ in range(mapping.parallelization)]
+        self._lanes = [_Lane(mapping, shard, runner, progress) for _ in range(mapping.parallelization)]
         self._last_sequence = ""
 
     async def run(self) -> None:
@@ -133,6 +147,7 @@ class _ShardReader:
             iterator: str | None = await self._iterator()
             while iterator:
                 iterator = await self._read(iterator)
+            self._progress.ended(self._shard)
             await asyncio.gather(*(lane.drained() for lane in self._lanes))
         finally:
             for task in lanes:
@@ -140,6 +155,7 @@ class _ShardReader:
             await asyncio.gather(*lanes, return_exceptions=True)
 
     async def _read(self, iterator: str) -> str | None:
+        began = time.monotonic()
         try:
             answer = await self._client.call(
                 "dynamodbstreams", "GetRecords", {"ShardIterator": iterator, "Limit": _GET_RECORDS_MAX}
@@ -151,6 +167,7 @@ class _ShardReader:
             await asyncio.sleep(1.0)
             return iterator
         records = answer.get("Records") or []
+        self._progress.read(self._shard, began, len(records))
         if records:
             self._last_sequence = records[-1]["dynamodb"]["SequenceNumber"]
             await self._spread(records)
@@ -161,6 +178,7 @@ class _ShardReader:
 
     async def _spread(self, records: list[dict[str, Any]]) -> None:
         wanted = records if self._filter is None else [r for r in records if self._filter(r)]
+        self._progress.records.finish(len(records) - len(wanted))
         for record in wanted:
             record["eventSourceARN"] = self._mapping.stream_arn
             record.setdefault("awsRegion", self._region)
@@ -202,8 +220,9 @@ class _ShardReader:
 class _Lane:
     """An ordered share of a shard: cuts its records into batches and runs them one after another."""
 
-    def __init__(self, mapping: StreamMapping, shard: str, runner: _BatchRunner) -> None:
+    def __init__(self, mapping: StreamMapping, shard: str, runner: _BatchRunner, progress: StreamPosition) -> None:
         self._mapping = mapping
+        self._progress = progress
         self._shard = shard
         self._runner = runner
         self._records: deque[dict[str, Any]] = deque()
@@ -231,6 +250,7 @@ class _Lane:
         while True:
             batch = await self._take()
             await self._runner.process(batch, self._shard)
+            self._progress.records.finish(len(batch))
             async with self._changed:
                 self._busy = False
                 self._changed.notify_all()
