@@ -6,11 +6,15 @@ moment. What lies in queues and streams the report cannot know; `harness.run.set
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 Clock = Callable[[], float]
+SLICE_SECONDS = 1.0
+"""A wait is cut into so long pieces: what a stopped process adds to a time-out is at most one of them."""
 
 
 class Work:
@@ -103,3 +107,20 @@ class StreamPosition:
             return self._listed_at
         known = [moment for moment in found if moment is not None]
         return min(known) if len(known) == len(found) else None
+
+
+async def wait_running(futures: Iterable[asyncio.Future[Any]], seconds: float, clock: Clock = time.monotonic) -> None:
+    """Return when one of the futures is done, or after `seconds` in which this process ran.
+
+    A time-out must not fire because every process was stopped for a while: a function that did not run did not take too
+    long. Each piece of the wait therefore counts with its planned length at most.
+    """
+    waited = set(futures)
+    left = seconds
+    while left > 0:
+        piece, began = min(left, SLICE_SECONDS), clock()
+        done, _ = await asyncio.wait(waited, timeout=piece, return_when=asyncio.FIRST_COMPLETED)
+        if done:
+            return
+        # A timer may fire a little early; what is then left is waited for.
+        left -= min(piece, clock() - began)

@@ -112,9 +112,7 @@ class Monitor:
             activity=reading.activity.functions if reading.activity is not None else None,
             arrived=figures.uploaded_rows,
         )
-        snapshot = replace(
-            snapshot, expected_rows=sum(load.rows for load in self.loads), clean_done=reading.delivered
-        )
+        snapshot = replace(snapshot, expected_rows=sum(load.rows for load in self.loads), clean_done=reading.delivered)
         self._write(snapshot, figures, now)
         return Look(snapshot, figures, reading)
 

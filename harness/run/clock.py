@@ -1,8 +1,8 @@
 """Time of a run, on a machine that may sleep meanwhile, and whose clock may be set.
 
-Three things happen to a laptop in the middle of a run: it sleeps, its processes are stopped (a debugger, Ctrl-Z, a paused
-virtual machine), its clock is set. None of them may look like a stage that is stuck, and all of them make durations and
-rates worthless, which the result must say.
+Three things happen to a laptop in the middle of a run: it sleeps, its processes are stopped (a debugger, Ctrl-Z, a
+paused virtual machine), its clock is set. None of them may look like a stage that is stuck, and all of them make
+durations and rates worthless, which the result must say.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from harness.clocks import steady
+
 BEAT_SECONDS = 0.5
 STOPPED_SECONDS = 5.0
 """Two beats further apart than this mean that the process did not run. A thread that only sleeps was never kept waiting
@@ -22,19 +24,6 @@ for so long on a two-core machine with three times as many busy processes."""
 CLOCK_SET_SECONDS = 1.0
 """Difference between wall clock and elapsed time from which the clock was set. NTP's slewing, at most 0.5 ms a second,
 stays below it for half an hour."""
-
-
-def _counts_sleep() -> Callable[[], float]:
-    """Return a clock that never goes back and goes on while the machine sleeps, where the system has one: Linux'
-    CLOCK_BOOTTIME, Darwin's CLOCK_MONOTONIC. Python's monotonic clock stands still then on both."""
-    number: int | None = getattr(time, "CLOCK_BOOTTIME", None) or getattr(time, "CLOCK_MONOTONIC", None)
-    if number is None:
-        return time.monotonic
-    return lambda: time.clock_gettime(number)
-
-
-steady: Callable[[], float] = _counts_sleep()
-"""Seconds that never go back and count sleep."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +40,8 @@ class Doubt:
 class RunClock:
     """Counts the seconds in which this process ran, and notices those in which it did not.
 
-    A context manager: a thread notices, twice a second, whatever the rest of the process waits for. `clock` counts sleep
-    and never goes back, `running` stands still while the machine sleeps, `wall` is the time of day.
+    A context manager: a thread notices, twice a second, whatever the rest of the process waits for. `clock` counts
+    sleep and never goes back, `running` stands still while the machine sleeps, `wall` is the time of day.
     """
 
     def __init__(

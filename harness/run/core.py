@@ -26,7 +26,7 @@ from harness.fingerprint import fingerprint
 from harness.queues import read_depths
 from harness.report import write_report
 from harness.results import save_result
-from harness.run.clock import Doubt, RunClock
+from harness.run.clock import RunClock
 from harness.run.display import make_display
 from harness.run.rest import audited_at_rest
 from harness.run.watch import Watched, Watcher
@@ -62,7 +62,6 @@ class RunResult:
     audit: AuditReport
     ceiling: list[Loop]
     pipeline_seconds: float
-    doubt: Doubt
     result: dict[str, Any]
 
 
@@ -124,9 +123,7 @@ class Runner:
         with translated(engine), RunClock() as clock:
             return self._run(engine, given, options, folder, clock)
 
-    def _run(
-        self, engine: Engine, given: Input, options: RunOptions, folder: Path, clock: RunClock
-    ) -> RunResult:
+    def _run(self, engine: Engine, given: Input, options: RunOptions, folder: Path, clock: RunClock) -> RunResult:
         ceiling = self._ceiling(engine) if options.ceiling else []
         deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
         self._say(f"deployed   stack {STACK} on engine {engine.name}, {len(deployment.outputs)} outputs")
@@ -155,15 +152,14 @@ class Runner:
             clock=clock,
         ) as watcher:
             watched, found = audited_at_rest(watcher.settle, look_for_every_row, watcher.undisturbed)
-        doubt = clock.doubt()
         update = watched.totals["update"]
         pipeline = (update.ended_ms / 1000 - sent.started) if update.ended_ms else 0.0
         result = self._result(engine, given, options, sent, watched, found, ceiling, pipeline, began_at)
-        result |= doubt.to_json()
+        result |= clock.doubt().to_json()
         save_result(folder, {"run": folder.name, **result})
         keep_logs(engine, folder)
         write_report(folder)
-        return RunResult(folder, options, deployment, given.rows, sent, watched, found, ceiling, pipeline, doubt, result)
+        return RunResult(folder, options, deployment, given.rows, sent, watched, found, ceiling, pipeline, result)
 
     def _ceiling(self, engine: Engine) -> list[Loop]:
         pid = getattr(engine, "pids", {}).get("data-services")

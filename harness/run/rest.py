@@ -28,8 +28,8 @@ def look(
 ) -> Reading:
     """Return one look, in the order that `harness.run.settle` needs: the service, then the queues.
 
-    `totals` must have been read before; `delivered` says of depths whether every uploaded object was cleaned or given up.
-    Dead letters that were there `before` do not count, as in `QueueDepths.since`.
+    `totals` must have been read before; `delivered` says of depths whether every uploaded object was cleaned or given
+    up. Dead letters that were there `before` do not count, as in `QueueDepths.since`.
     """
     activity: Activity | None = engine.activity()
     depths = read_depths(engine, deployment).since(before)

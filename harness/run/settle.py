@@ -1,17 +1,17 @@
 """When nothing is under way any more, and when nothing will ever move again. Pure.
 
-The pipeline is a closed system once the uploads have ended: rows are in queues, in the table's stream, or in the hands of
-the Lambda service (invocations that run, events that wait for a retry, messages received, records read). They go from
-one of these places to another through the service alone; queues only hide messages, show them again, and move them to
-their dead-letter queue. Places are read one after another, so a single look can miss a row that went from a place not
-yet read to one already read. Two looks cannot, when the service counts what it takes in:
+The pipeline is a closed system once the uploads have ended: rows are in queues, in the table's stream, or in the hands
+of the Lambda service (invocations that run, events that wait for a retry, messages received, records read). They go
+from one of these places to another through the service alone; queues only hide messages, show them again, and move
+them to their dead-letter queue. Places are read one after another, so a single look can miss a row that went from a
+place not yet read to one already read. Two looks cannot, when the service counts what it takes in:
 
     look 1: the service, then every queue;    look 2: the service, then every queue.
 
-Let both looks find the service idle, with the same count. Whatever it holds at any moment in between it must have held
-at the first look, or taken in since; so it held nothing, and moved nothing, from look 1 to look 2. The queues that look 1
-found empty after asking the service were therefore empty all that time, and no record was written to the stream. If the
-service has by now read the stream as it was at look 1 or later and holds no record, the stream has none either. So
+Let both looks find the service idle, with the same count. Whatever it held at any moment in between it must have held
+at the first look, or taken in since; so it held nothing, and moved nothing, from look 1 to look 2. The queues that look
+1 found empty after asking the service were therefore empty all that time, and no record was written to the stream. If
+the service has by now read the stream as it was at look 1 or later and holds no record, the stream has none either. So
 nothing was under way from look 1 to look 2, and from nothing nothing comes: it stays so.
 
 An invocation that the service killed may have had a request under way that the data services execute a little later;
@@ -50,7 +50,8 @@ class Patience:
     """How long things may be hidden, in seconds, from a deployment's parameters.
 
     `quiet`: a stream record that nobody sees (its batching window, a poller's pause, an invocation of capture);
-    `hidden`: a message in flight whose invocation ended (its visibility timeout, or the delay of a row that failed alone).
+    `hidden`: a message in flight whose invocation ended (its visibility timeout, or the delay of a row that failed
+    alone).
     """
 
     quiet: float
@@ -74,8 +75,8 @@ class Patience:
 class Reading:
     """One look at everything that can be under way.
 
-    `at` is seconds in which the harness ran, a clock that never goes back. `activity` was read first, or is None where the
-    engine does not tell; then `depths`, of the stages' queues in their order and of the dead-letter queues, and
+    `at` is seconds in which the harness ran, a clock that never goes back. `activity` was read first, or is None where
+    the engine does not tell; then `depths`, of the stages' queues in their order and of the dead-letter queues, and
     `internal`, the messages in the service's own queues. `delivered` says whether every uploaded object was cleaned or
     given up: only its notification, on its way from S3 to Lambda, is in none of the other places. `totals` are what the
     functions said so far.
@@ -155,8 +156,8 @@ class Settling:
 class Stall:
     """Notices that nothing moves although it should.
 
-    What is known to go on by itself is waited for: an invocation until its time-out, a message until it is visible again,
-    a failed event until its next attempt. Only then does the time count.
+    What is known to go on by itself is waited for: an invocation until its time-out, a message until it is visible
+    again, a failed event until its next attempt. Only then does the time count.
     """
 
     def __init__(self, patience: Patience) -> None:
