@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from harness.lambda_service.activity import Deadlines, Work
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.environment import Outcome
 from harness.lambda_service.model import AsyncConfig, Function
@@ -53,6 +54,10 @@ class AsyncInvoker:
         self._retry_delays = retry_delays
         self._configs: dict[str, AsyncConfig] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.work = Work()
+        """Events accepted and not yet finished: waiting, running, or on their way to a destination."""
+        self.retries = Deadlines()
+        """Events that wait for their next attempt."""
 
     @property
     def pending(self) -> int:
@@ -68,7 +73,9 @@ class AsyncInvoker:
         request_id = str(uuid.uuid4())
         task = asyncio.create_task(self._run(function, payload, request_id), name=f"event {function.name}")
         self._tasks.add(task)
+        self.work.take()
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self.work.finish())
         return request_id
 
     async def stop(self) -> None:
@@ -103,7 +110,9 @@ class AsyncInvoker:
                     outcome,
                 )
                 return
-            await asyncio.sleep(self._retry_delays[min(attempts, len(self._retry_delays)) - 1])
+            delay = self._retry_delays[min(attempts, len(self._retry_delays)) - 1]
+            with self.retries.within(delay):
+                await asyncio.sleep(delay)
 
     async def _invoke(self, function: Function, payload: bytes, expires: float) -> Outcome | None:
         """Invoke until not throttled; None when the event grew too old for that."""

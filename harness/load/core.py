@@ -20,6 +20,7 @@ from harness.load.schedule import LoadSpec, schedule
 from harness.load.session import Found, LoadSession
 from harness.report import write_report
 from harness.results import save_result
+from harness.run.clock import RunClock
 from harness.run.core import STACK, TEMPLATE, ProgressBar, keep_logs
 from harness.run.display import make_display
 
@@ -148,19 +149,21 @@ class Loader:
         self, engine: Engine, deployment: Deployment, options: LoadOptions, folder: Path, *, shown: bool = True
     ) -> Iterator[LoadSession]:
         """Give a session, whose live display is `shown`; the engine's logs are kept in `folder` when it ends."""
-        session = LoadSession(
-            engine,
-            deployment,
-            folder,
-            make_display(self._console, quiet=self._quiet or not shown),
-            stall_timeout=options.stall_timeout,
-            cache=options.cache,
-        )
-        try:
-            yield session
-        finally:
-            session.close()
-            keep_logs(engine, folder)
+        with RunClock() as clock:
+            session = LoadSession(
+                engine,
+                deployment,
+                folder,
+                make_display(self._console, quiet=self._quiet or not shown),
+                stall_timeout=options.stall_timeout,
+                cache=options.cache,
+                clock=clock,
+            )
+            try:
+                yield session
+            finally:
+                session.close()
+                keep_logs(engine, folder)
 
     def say(self, text: str) -> None:
         """Print a line, unless quiet."""
