@@ -21,7 +21,7 @@ RowsPerFile = Annotated[
 ]
 Warmup = Annotated[float, typer.Option(help="Seconds at the same rate beforehand, for functions to start; 0: none.")]
 Users = Annotated[int, typer.Option(help="Most uploads at a time.")]
-StallTimeout = Annotated[float, typer.Option(help="Give up when nothing moves for this many seconds.")]
+StallTimeout = Annotated[float, typer.Option(help="Give up when nothing that should move does for this many seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
 
 DEFAULT_SECONDS = {"steady": 60.0, "ramp": 120.0, "spike": 120.0, "soak": 1800.0}
