@@ -18,8 +18,8 @@ from harness.clocks import steady
 
 BEAT_SECONDS = 0.5
 STOPPED_SECONDS = 5.0
-"""Two beats further apart than this mean that the process did not run. A thread that only sleeps was never kept waiting
-for so long on a two-core machine with three times as many busy processes."""
+"""Two beats further apart than this mean that the process did not run: ten beats were missed in a row. A machine that
+keeps a thread waiting for so long that only sleeps has figures that mean nothing either."""
 
 CLOCK_SET_SECONDS = 1.0
 """Difference between wall clock and elapsed time from which the clock was set. NTP's slewing, at most 0.5 ms a second,

@@ -192,10 +192,11 @@ def stream_empty_by_counts(totals: Mapping[str, StageTotals]) -> bool:
     """Return whether what insert and capture said proves that capture has passed every change on.
 
     Insert told of every item that it put, as long as no invocation of it failed; each put makes one change at most.
-    Capture passed on as many, and none of its batches failed, so none was passed on twice.
+    Capture passed on as many, and none of its batches failed, so none was passed on twice. More would mean that insert
+    put items of which it did not tell.
     """
     insert, capture = totals["insert"], totals["capture"]
-    return not (insert.errors or capture.errors or capture.rows_failed) and capture.rows_ok >= insert.rows_ok
+    return not (insert.errors or capture.errors or capture.rows_failed) and capture.rows_ok == insert.rows_ok
 
 
 def under_way(reading: Reading) -> str:

@@ -152,8 +152,9 @@ def test_counts_when_a_batch_failed_prove_nothing(stage: str, field: str) -> Non
     assert not stream_empty_by_counts(said)
 
 
-def test_counts_when_capture_has_passed_on_less_than_was_inserted_prove_nothing() -> None:
-    assert not stream_empty_by_counts(totals(insert=5, capture=4))
+@pytest.mark.parametrize("passed_on", [4, 6])
+def test_counts_when_capture_has_not_passed_on_what_was_inserted_prove_nothing(passed_on: int) -> None:
+    assert not stream_empty_by_counts(totals(insert=5, capture=passed_on))
 
 
 def test_patience_when_parameters_are_given_outlasts_each_of_them() -> None:
