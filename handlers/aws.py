@@ -36,6 +36,21 @@ THROTTLING_CODES = frozenset(
         "OverLimit",
     }
 )
+CONTENT_CODES = frozenset(
+    {
+        "ValidationException",
+        "SerializationException",
+        "ItemCollectionSizeLimitExceededException",
+        "InvalidMessageContents",
+        "InvalidParameterValue",
+        "BatchRequestTooLong",
+        "MessageTooLong",
+        "RequestEntityTooLarge",
+    }
+)
+"""Errors by which DynamoDB and SQS refuse what a call carries (their API references). Queues answer a message of too
+many bytes with InvalidParameterValue. Any other final error concerns the call: its resource, or a permission."""
+
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 30.0
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 3.0
@@ -57,6 +72,11 @@ class AwsError(Exception):
     def throttled(self) -> bool:
         """Whether capacity was missing."""
         return self.code in THROTTLING_CODES
+
+    @property
+    def about_content(self) -> bool:
+        """Whether something that the call carries was refused, so that the rest may pass without it."""
+        return self.code in CONTENT_CODES or self.status == 413
 
     @property
     def retryable(self) -> bool:

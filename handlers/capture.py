@@ -11,8 +11,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from handlers.aws import JsonClient, client, deadline_of, send_messages
-from handlers.failures import response
+from handlers.aws import JsonClient, client, deadline_of
+from handlers.failures import response, send_batches
 from handlers.init_phase import prepare
 from handlers.record_batch import (
     KEY,
@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def run(event: dict[str, Any], sqs: JsonClient, config: Settings, context: Any) -> dict[str, Any]:
     """Send one stream batch with the given queue client."""
     deadline = deadline_of(context)
-    groups: dict[tuple[str, tuple[str, ...]], list[tuple[int, str]]] = {}
+    groups: dict[tuple[str, tuple[str, ...]], list[tuple[int, int, str]]] = {}
     works: dict[str, Work] = {}
     broken: int | None = None
     for position, record in enumerate(event["Records"]):
@@ -67,26 +67,27 @@ def run(event: dict[str, Any], sqs: JsonClient, config: Settings, context: Any) 
             logger().error("stream record is no row of ours", extra={"why": type(error).__name__})
             broken = position
             break
-        groups.setdefault((source_id, columns), []).append((position, encoded))
+        groups.setdefault((source_id, columns), []).append((position, row, encoded))
     bodies: list[str] = []
-    first_positions: list[int] = []
+    positions: list[dict[int, int]] = []
     for (source_id, columns), rows in groups.items():
         head = encode_head(source_id, columns)
         work = works.setdefault(source_id, Work(source_id))
         work.rows_in += len(rows)
         start = 0
-        packed = pack((text for _, text in rows), len(head), config.rows_per_message, config.max_message_bytes)
+        packed = pack((text for _, _, text in rows), len(head), config.rows_per_message, config.max_message_bytes)
         for group in packed:
             bodies.append(close(head, group))
-            first_positions.append(rows[start][0])
+            # A row that comes twice in a message is looked for where it comes first.
+            positions.append({row: position for position, row, _ in reversed(rows[start : start + len(group)])})
             start += len(group)
             work.messages += 1
             work.bytes += len(bodies[-1])
         work.rows_ok = work.rows_in
     timer = next(iter(works.values()), Work(""))
     with timer.phase("Send"):
-        unsent = send_messages(sqs, config.process_queue_url, bodies, deadline)
-    failed = [first_positions[i] for i, _ in unsent]
+        unsent = send_batches(sqs, config.process_queue_url, bodies, deadline)
+    failed = [positions[one.index][row[0]] for one in unsent for row in one.rows]
     if broken is not None:
         failed.append(broken)
     if not failed:
@@ -94,7 +95,7 @@ def run(event: dict[str, Any], sqs: JsonClient, config: Settings, context: Any) 
         return response([])
     resume = min(failed)
     for (source_id, _), rows in groups.items():
-        late = sum(position >= resume for position, _ in rows)
+        late = sum(position >= resume for position, _, _ in rows)
         works[source_id].rows_failed += late
         works[source_id].rows_ok -= late
     emit(list(works.values()), context)

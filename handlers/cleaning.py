@@ -24,12 +24,19 @@ class Reason(StrEnum):
     """Why a row, or a whole object, is quarantined; the first that applies is given."""
 
     UNDECODABLE_BYTES = "undecodable_bytes"
+    MALFORMED_QUOTES = "malformed_quotes"
     UNTERMINATED_QUOTE = "unterminated_quote"
     EMPTY_ROW = "empty_row"
+    REPEATED_HEADER = "repeated_header"
     WRONG_ARITY = "wrong_arity"
     FIELD_TOO_LARGE = "field_too_large"
     ROW_TOO_LARGE = "row_too_large"
+    REFUSED_BY_QUEUE = "refused_by_queue"
+    CLEANING_CRASHED = "cleaning_crashed"
     NOT_CSV = "not_csv"
+    BLANK_HEADER = "blank_header"
+    AMBIGUOUS_DELIMITER = "ambiguous_delimiter"
+    HEADER_MISMATCH = "header_mismatch"
     TOO_MANY_COLUMNS = "too_many_columns"
 
 
@@ -38,7 +45,9 @@ def _translation() -> dict[int, str | None]:
         *range(0x00, 0x20),  # C0 controls
         *range(0x7F, 0xA0),  # DEL and C1 controls
         0x00AD,  # soft hyphen
-        *range(0x200B, 0x2010),  # zero-width characters and marks of direction
+        0x200B,  # zero-width space; the joiners U+200C and U+200D carry meaning in many scripts and in emoji
+        0x200E,  # marks of direction
+        0x200F,
         *range(0x202A, 0x202F),  # embeddings and overrides of direction
         *range(0x2060, 0x2065),  # word joiner, invisible operators
         *range(0x2066, 0x206A),  # isolates of direction
@@ -63,7 +72,8 @@ def is_tidy(text: str) -> bool:
     """Return whether a text without leading or trailing spaces is its own cleaned form; quick, and never wrong
     when it says yes.
 
-    Printable text holds no controls, no format characters and no spaces but the ASCII one (str.isprintable).
+    Printable text holds no controls, no format characters and no spaces but the ASCII one (str.isprintable). Text
+    with joiners is not printable by that measure and takes the exact way.
     """
     return text.isprintable() and "  " not in text and (text.isascii() or unicodedata.is_normalized("NFC", text))
 

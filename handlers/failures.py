@@ -1,5 +1,7 @@
 """What becomes of rows that fail: alone into a message of their own, and from there to the dead-letter queue.
 
+A queue that refuses a message for what it holds refuses it for some of its rows: `send_batches` finds them.
+
 A row that a stage refuses must not hold back or drag down its neighbours. It is sent once more, alone and with its
 reason, to the stage's own queue; when it fails there it is reported as failed, so that SQS counts its receives and
 moves it to the dead-letter queue: exactly this row, and why.
@@ -9,8 +11,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handlers.aws import SQS_BATCH_ENTRIES, AwsError, JsonClient, send_messages
@@ -61,6 +63,45 @@ def send_alone(
     batch = delivery.batch
     bodies = [encode(RecordBatch(batch.source_id, batch.columns, [r.row], batch.source, r.error)) for r in refused]
     return not send_messages(sqs, queue_url, bodies, deadline)
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """Rows that a queue did not take, of the message at `index`: `rows` alone when it refused what they hold,
+    otherwise all of the message's."""
+
+    index: int
+    rows: list[Row]
+    error: AwsError
+
+
+def send_batches(sqs: JsonClient, queue_url: str, bodies: Sequence[str], deadline: float) -> list[Unsent]:
+    """Send record batches; returns what was not accepted, and raises nothing for it.
+
+    A batch that the queue refuses for its content is sent again in halves, until only the rows that it refuses are
+    left: a handful of calls for each of them.
+    """
+    unsent: list[Unsent] = []
+    for index, error in send_messages(sqs, queue_url, bodies, deadline):
+        if error.about_content:
+            unsent += (Unsent(index, rows, why) for rows, why in _isolate(sqs, queue_url, bodies[index], deadline))
+        else:
+            unsent.append(Unsent(index, decode(bodies[index]).rows, error))
+    return unsent
+
+
+def _isolate(sqs: JsonClient, queue_url: str, body: str, deadline: float) -> Iterator[tuple[list[Row], AwsError]]:
+    failed = send_messages(sqs, queue_url, [body], deadline)
+    if not failed:
+        return
+    ((_, error),) = failed
+    batch = decode(body)
+    if len(batch.rows) < 2 or not error.about_content:
+        yield batch.rows, error
+        return
+    middle = len(batch.rows) // 2
+    for rows in (batch.rows[:middle], batch.rows[middle:]):
+        yield from _isolate(sqs, queue_url, encode(replace(batch, rows=rows)), deadline)
 
 
 def is_alone(delivery: Delivery) -> bool:

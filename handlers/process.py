@@ -5,9 +5,19 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from handlers.aws import JsonClient, client, deadline_of, send_messages
+from handlers.aws import JsonClient, client, deadline_of
 from handlers.business_rule import ProcessingError, rule_for
-from handlers.failures import Delivery, Refused, deliveries, hasten, is_alone, response, send_alone
+from handlers.failures import (
+    Delivery,
+    Refused,
+    Unsent,
+    deliveries,
+    hasten,
+    is_alone,
+    response,
+    send_alone,
+    send_batches,
+)
 from handlers.init_phase import prepare
 from handlers.record_batch import RowError, close, encode_head, encode_row, pack
 from handlers.settings import Settings
@@ -49,13 +59,17 @@ def run(event: dict[str, Any], sqs: JsonClient, config: Settings, context: Any) 
         refused.append(rejected)
     timer = next(iter(works.values()), Work(""))
     with timer.phase("Send"):
-        unsent = {owners[i] for i, _ in send_messages(sqs, config.finished_queue_url, bodies, deadline)}
+        unsent = send_batches(sqs, config.finished_queue_url, bodies, deadline)
+    late = {owners[u.index] for u in unsent if not u.error.about_content}
+    for one in unsent:
+        if one.error.about_content:
+            refused[owners[one.index]] += refused_by_queue(good[owners[one.index]], one)
     failed = [record["messageId"] for record in bad]
     hurried = [record["receiptHandle"] for record in bad]
     for index, delivery in enumerate(good):
         rejected = refused[index]
         work = works[delivery.batch.source_id]
-        if index in unsent:
+        if index in late:
             failed.append(delivery.message_id)
             work.rows_failed += len(delivery.batch.rows)
             continue
@@ -86,12 +100,21 @@ def process(delivery: Delivery, config: Settings) -> tuple[list[str], list[Refus
                 added = rule.apply(cells)
             except ProcessingError as error:
                 rejected.append(Refused(row, RowError(STAGE, error.reason, error.detail)))
+            except Exception as error:  # noqa: BLE001  a rule that fails on one row must not stop the others
+                rejected.append(Refused(row, RowError(STAGE, "rule_failed", type(error).__name__)))
             else:
                 yield encode_row(number, (*cells, *added))
 
     size = len(head) if head.isascii() else len(head.encode("utf-8"))
     packed = pack(rows(), size, config.rows_per_message, config.max_message_bytes)
     return [close(head, group) for group in packed], rejected
+
+
+def refused_by_queue(delivery: Delivery, unsent: Unsent) -> list[Refused]:
+    """Return the rows of a delivery that the next queue does not take."""
+    numbers = {row[0] for row in unsent.rows}
+    error = RowError(STAGE, "refused_by_queue", f"{unsent.error.code}: {unsent.error.message}"[:300])
+    return [Refused(row, error) for row in delivery.batch.rows if row[0] in numbers]
 
 
 prepare("sqs")

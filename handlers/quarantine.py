@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from handlers.cleaning import Reason
+from handlers.csv_split import count_terminators
 from handlers.record_batch import Source
+
+RAW_LIMIT = 64 * 1024
+"""Bytes of a rejected record that are kept in quarantine; enough to find it in the object by its offset."""
+
+
+def reject(row: int, offset: int, reason: Reason, raw: bytes, detail: str = "") -> str:
+    """Return a quarantine line: row number, byte offset, reason, number of lines, and the raw bytes escaped.
+
+    A reason that the raw bytes do not explain is followed by its detail.
+    """
+    line: dict[str, Any] = {
+        "row": row,
+        "offset": offset,
+        "reason": reason.value,
+        "lines": count_terminators(raw) + (not raw.endswith((b"\n", b"\r"))),
+        "raw": raw[:RAW_LIMIT].decode("utf-8", "backslashreplace"),
+    }
+    if detail:
+        line["detail"] = detail
+    if len(raw) > RAW_LIMIT:
+        line["truncated"] = True
+    return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
 
 
 class Quarantine:

@@ -19,8 +19,8 @@ VERSION = 1
 SQS_MESSAGE_LIMIT = 1024 * 1024
 """Bytes of one message and of one SendMessageBatch (Amazon SQS quotas, since August 2025)."""
 
-ROW_LIMIT = SQS_MESSAGE_LIMIT - 16 * 1024
-"""Bytes one row may take in a message; the rest is for the batch's own fields and 300 column names."""
+LATER_BYTES = 4 * 1024
+"""Bytes of a message that are kept free for what later stages add to a row: processed attributes, or why it failed."""
 
 KEY = "record_id"
 STATUS = "_status"
@@ -103,13 +103,19 @@ def encode_row(row: int, cells: Iterable[str]) -> str:
 def encode_head(
     source_id: str, columns: Sequence[str], source: Source | None = None, error: RowError | None = None
 ) -> str:
-    """Return a batch's JSON text up to its first row; `close` ends it."""
+    """Return a batch's JSON text up to its first row, in ASCII; `close` ends it."""
     head: dict[str, Any] = {"v": VERSION, "source": {"id": source_id}, "columns": list(columns)}
     if source is not None:
         head["source"] |= {"bucket": source.bucket, "key": source.key, "version": source.version}
     if error is not None:
         head["error"] = {"stage": error.stage, "reason": error.reason, "detail": error.detail}
-    return json.dumps(head, ensure_ascii=False, separators=(",", ":"))[:-1] + ',"rows":['
+    # ASCII, because an object's key may hold characters that SQS refuses.
+    return json.dumps(head, separators=(",", ":"))[:-1] + ',"rows":['
+
+
+def row_limit(head: str) -> int:
+    """Return how many bytes one encoded row may take in a message that begins with `encode_head`'s text."""
+    return SQS_MESSAGE_LIMIT - len(head) - len("]}") - LATER_BYTES
 
 
 def close(head: str, rows: Iterable[str]) -> str:
@@ -127,24 +133,33 @@ def decode(body: str) -> RecordBatch:
     """Return the batch in a message body; raises RecordBatchError for anything malformed."""
     try:
         data = json.loads(body)
+        if type(data) is not dict:
+            raise RecordBatchError(f"not a record batch: a JSON {type(data).__name__}")
+        escapes = "\\u" in body
         version = data["v"]
         if version != VERSION:
-            raise RecordBatchError(f"record batch version {version!r} is not {VERSION}")
+            raise RecordBatchError(f"record batch version {str(version)[:40]!r} is not {VERSION}")
         source = data["source"]
         columns = tuple(data["columns"])
         rows: list[Row] = data["rows"]
         if type(source["id"]) is not str or type(data["columns"]) is not list or type(rows) is not list:
             raise RecordBatchError("source id, columns or rows have the wrong type")
+        if not _all_strings(data["columns"], escapes):
+            raise RecordBatchError("a column's name is not a string")
         width = len(columns) + 1
         for row in rows:
             if len(row) != width or type(row[0]) is not int:
                 raise RecordBatchError(f"a row has {len(row)} fields, {width} are needed")
-            if not _all_strings(row[1:]):
-                raise RecordBatchError("a cell is not a string")
+            if not _all_strings(row[1:], escapes):
+                raise RecordBatchError("a cell is no string, or holds half of a surrogate pair")
         known = None
         if "bucket" in source:
             known = Source(source["bucket"], source["key"], source["version"])
+            if not _all_strings([known.bucket, known.key, known.version], escapes):
+                raise RecordBatchError("bucket, key or version is not a string")
         error = RowError(**data["error"]) if "error" in data else None
+        if error is not None and not _all_strings([error.stage, error.reason, error.detail], escapes):
+            raise RecordBatchError("stage, reason or detail of the error is not a string")
         return RecordBatch(source["id"], columns, rows, known, error)
     except RecordBatchError:
         raise
@@ -152,10 +167,13 @@ def decode(body: str) -> RecordBatch:
         raise RecordBatchError(f"not a record batch: {type(problem).__name__}: {problem}") from problem
 
 
-def _all_strings(cells: list[Any]) -> bool:
+def _all_strings(cells: list[Any], escapes: bool) -> bool:
     try:
-        "".join(cells)
-    except TypeError:
+        text = "".join(cells)
+        if escapes:
+            # Only an escape can smuggle in half of a surrogate pair, which no later call could encode.
+            text.encode("utf-8")
+    except (TypeError, UnicodeEncodeError):
         return False
     return True
 

@@ -3,160 +3,144 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
-from handlers.clean_worker import RAW_LIMIT, Chunk, reject
-from handlers.cleaning import MAX_COLUMNS, Reason, column_names
-from handlers.csv_split import RecordScanner, split_fields
+from handlers.clean_worker import Chunk
+from handlers.csv_split import BOM, TERMINATOR, Found, RecordFinder
+from handlers.dialect import Dialect
+from handlers.header import Header, ObjectRejected, read_header
+from handlers.quarantine import RAW_LIMIT
+from handlers.settings import Settings
+
+__all__ = ["BLOCK_BYTES", "ObjectRejected", "ObjectSplitter", "split_object"]
 
 BLOCK_BYTES = 4 * 1024 * 1024
 """One read and, but for its cut ends, one chunk: about 23,000 rows of 180 bytes. Memory grows with it, and so does
 the number of processes with its inverse."""
 
-MAX_RECORD_BYTES = 2 * BLOCK_BYTES
-"""A record that is longer is rejected without being held. No record of over 1 MiB can be sent anyway."""
-
-_BOM = b"\xef\xbb\xbf"
-_FOREIGN_MAGIC = (b"\x1f\x8b", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
-"""How gzip, zip, UTF-16, bzip2, xz and zstandard files begin."""
+_HEAD_BYTES = 64 * 1024
+"""Bytes that are read before the header is judged, or all there are; rows among them tell a header from a title."""
 
 
-class ObjectRejected(Exception):
-    """The object as a whole is no CSV that can be cleaned; `line` is its quarantine line, with row number 0."""
-
-    def __init__(self, reason: Reason, head: bytes) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-        self.line = reject(0, 0, reason, head[:RAW_LIMIT])
-
-
-def split_object(blocks: Iterator[bytes]) -> tuple[tuple[str, ...], Iterator[Chunk]]:
+def split_object(blocks: Iterator[bytes], settings: Settings | None = None) -> tuple[tuple[str, ...], Iterator[Chunk]]:
     """Return the column names and an iterator of chunks; no names for an empty object.
 
-    Raises ObjectRejected for an object that is no CSV, or has too many columns.
+    Raises ObjectRejected; see `ObjectSplitter`.
     """
-    splitter = _Splitter(blocks)
-    header = splitter.header()
-    return header, splitter.chunks() if header else iter(())
+    splitter = ObjectSplitter(blocks, settings or Settings())
+    return splitter.columns, splitter.chunks()
 
 
-class _Splitter:
-    def __init__(self, blocks: Iterator[bytes]) -> None:
+class ObjectSplitter:
+    """Splits one object. `columns` are the column names, none for an empty object, `dialect` how it is written.
+
+    Making one reads the object's head. Raises ObjectRejected for an object that is no CSV, or whose header does not
+    say how to read it.
+    """
+
+    def __init__(self, blocks: Iterator[bytes], settings: Settings) -> None:
         self._blocks = blocks
-        self._rest = b""
-        self._offset = 0
+        self._head, self._ended = b"", False
+        header = self._read_header(settings)
+        self.columns: tuple[str, ...] = header.columns if header else ()
+        self.dialect: Dialect = header.dialect if header else Dialect()
+        self._offset = header.end if header else 0
 
-    def header(self) -> tuple[str, ...]:
-        """Read the header record and return the column names."""
-        scanner = RecordScanner()
-        head = b""
-        end = -1
-        for block in self._blocks:
-            if not head:
-                _check_first_block(block)
-                self._offset = len(_BOM) if block.startswith(_BOM) else 0
-            text = block if head else block.removeprefix(_BOM)
-            found = scanner.feed(text)
-            head += text
-            if found.records:
-                end = len(head) - len(text) + found.first
-                break
-            if len(head) > MAX_RECORD_BYTES:
-                raise ObjectRejected(Reason.NOT_CSV, head)
-        if not head:
-            return ()
-        record = head if end < 0 else head[:end]
-        self._rest = b"" if end < 0 else head[end:]
-        self._offset += len(record)
-        return _columns(record, head)
+    def _read_header(self, settings: Settings) -> Header | None:
+        wanted = _HEAD_BYTES
+        while True:
+            self._fill(wanted)
+            if not self._head.removeprefix(BOM):
+                return None
+            header = read_header(self._head, settings, final=self._ended)
+            if header is not None:
+                return header
+            wanted = len(self._head) * 2
+
+    def _fill(self, wanted: int) -> None:
+        parts = [self._head]
+        size = len(self._head)
+        while size < wanted and not self._ended:
+            block = next(self._blocks, None)
+            if block is None:
+                self._ended = True
+            else:
+                parts.append(block)
+                size += len(block)
+        self._head = b"".join(parts)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks that follow the header."""
-        scanner = RecordScanner()
-        carry = _Carry(self._offset)
-        number, row = 0, 1
-        for block in self._with_rest():
-            found = scanner.feed(block)
-            if not found.records:
-                carry.add(block)
-                continue
-            start = 0
-            records = found.records
-            if carry.skipping:
-                yield carry.skipped(number, row, block[: found.first])
-                number, row, start, records = number + 1, row + 1, found.first, records - 1
-            if records:
-                yield carry.chunk(number, row, block[start : found.last])
-                number, row = number + 1, row + records
-            carry.add(block[found.last :])
-        if carry.skipping:
-            yield carry.skipped(number, row, b"")
-        elif carry.size:
-            yield carry.chunk(number, row, b"", unterminated=scanner.in_quotes)
+        if not self.columns:
+            return
+        finder = RecordFinder(self.dialect, len(self.columns))
+        cursor = _Cursor(self._offset, self.dialect)
+        rest, self._head = self._head[self._offset :], b""
+        skipping = False
+        for data, final in self._buffers(rest):
+            buffer = cursor.carried + data
+            if skipping:
+                skipping, buffer = cursor.skip(buffer, final=final)
+            while buffer and not skipping:
+                found = finder.find(buffer, final=final)
+                if found.records:
+                    yield cursor.chunk(buffer, found)
+                buffer = buffer[found.end :]
+                if not found.overlong:
+                    break
+                yield cursor.overlong(buffer)
+                skipping, buffer = cursor.skip(buffer, final=final)
+            cursor.carried = buffer
 
-    def _with_rest(self) -> Iterator[bytes]:
-        if self._rest:
-            rest, self._rest = self._rest, b""
-            yield rest
-        yield from self._blocks
+    def _buffers(self, first: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Yield (block, whether nothing follows it)."""
+        for block in _no_larger(chain((first,), self._blocks)):
+            yield block, False
+        yield b"", True
 
 
-class _Carry:
-    """The beginning of a record that has not ended yet; beyond `MAX_RECORD_BYTES` only its head is kept."""
+class _Cursor:
+    """Where in the object, and at which row, a splitter is; `carried` is the beginning of an unfinished record."""
 
-    def __init__(self, offset: int) -> None:
-        self._parts: list[bytes] = []
+    def __init__(self, offset: int, dialect: Dialect) -> None:
         self._offset = offset
-        self.size = 0
-        self.skipping = False
+        self._dialect = dialect
+        self._number, self._row = 0, 1
+        self.carried = b""
 
-    def add(self, data: bytes) -> None:
-        """Add bytes of the unfinished record."""
-        if not data:
-            return
-        self.size += len(data)
-        if self.skipping:
-            return
-        self._parts.append(data)
-        if self.size > MAX_RECORD_BYTES:
-            self.skipping = True
-            self._parts = [b"".join(self._parts)[: RAW_LIMIT + 1]]
-
-    def chunk(self, number: int, row: int, data: bytes, *, unterminated: bool = False) -> Chunk:
-        """Return what was carried and `data` as a chunk, and start anew behind it."""
-        whole = b"".join([*self._parts, data])
-        chunk = Chunk(number, whole, row, self._offset, unterminated)
-        self._restart(len(whole))
+    def chunk(self, buffer: bytes, found: Found) -> Chunk:
+        """Return the records found at the buffer's start as a chunk."""
+        data = buffer[: found.end]
+        chunk = Chunk(self._number, data, self._row, self._offset, self._dialect, tuple(found.held))
+        self._advance(found.records, found.end)
         return chunk
 
-    def skipped(self, number: int, row: int, data: bytes) -> Chunk:
-        """Return a chunk that stands for the overlong record, which ends with `data`."""
-        chunk = Chunk(number, self._parts[0], row, self._offset, overlong=True)
-        self._restart(self.size + len(data))
+    def overlong(self, buffer: bytes) -> Chunk:
+        """Return a chunk that stands for the overlong line at the buffer's start; `skip` goes past it."""
+        head = buffer[: RAW_LIMIT + 1]
+        chunk = Chunk(self._number, head, self._row, self._offset, self._dialect, overlong=True)
+        self._advance(1, 0)
         return chunk
 
-    def _restart(self, consumed: int) -> None:
+    def skip(self, buffer: bytes, *, final: bool) -> tuple[bool, bytes]:
+        """Go to the next line; returns whether it is still to come, and the buffer from there."""
+        limit = len(buffer) if final else len(buffer.rstrip(b"\r"))
+        match = TERMINATOR.search(buffer, 0, limit)
+        end = match.end() if match else limit
+        self._offset += end
+        return match is None, buffer[end:]
+
+    def _advance(self, records: int, consumed: int) -> None:
+        self._number += 1
+        self._row += records
         self._offset += consumed
-        self._parts = []
-        self.size = 0
-        self.skipping = False
 
 
-def _check_first_block(block: bytes) -> None:
-    if block.startswith(_FOREIGN_MAGIC):
-        raise ObjectRejected(Reason.NOT_CSV, block)
-    line_end = block.find(b"\n")
-    if b"\0" in block[: line_end if line_end >= 0 else len(block)]:
-        raise ObjectRejected(Reason.NOT_CSV, block)
+def _no_larger(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield blocks of at most `BLOCK_BYTES`, none of them empty.
 
-
-def _columns(record: bytes, head: bytes) -> tuple[str, ...]:
-    try:
-        text = record.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
-    except UnicodeDecodeError:
-        raise ObjectRejected(Reason.NOT_CSV, head) from None
-    cells = split_fields(text)
-    if cells is None:
-        raise ObjectRejected(Reason.NOT_CSV, head)
-    if len(cells) > MAX_COLUMNS:
-        raise ObjectRejected(Reason.TOO_MANY_COLUMNS, head)
-    return column_names(cells)
+    Of the records in one block no other than the first can then be too long, which `RecordFinder` relies on.
+    """
+    for block in blocks:
+        for start in range(0, len(block), BLOCK_BYTES):
+            yield block if len(block) <= BLOCK_BYTES else block[start : start + BLOCK_BYTES]

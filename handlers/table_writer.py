@@ -113,7 +113,7 @@ class TableWriter:
         except AwsError as error:
             if error.retryable:
                 written.unwritten.update(positions)
-            elif error.code != "ValidationException":
+            elif not error.about_content:
                 raise
             elif len(positions) == 1:
                 written.invalid[positions[0]] = error.message

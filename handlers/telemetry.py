@@ -40,7 +40,8 @@ def count_from_here() -> None:
 
 @dataclass
 class Work:
-    """Counters of one invocation for one source; `milliseconds` per phase, `started_ms` in Unix time."""
+    """Counters of one invocation for one source; `milliseconds` per phase, `started_ms` in Unix time, `notes` what is
+    to be known of the source itself."""
 
     source_id: str
     rows_in: int = 0
@@ -50,6 +51,7 @@ class Work:
     bytes: int = 0
     messages: int = 0
     milliseconds: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     started_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
 
     @contextmanager
@@ -96,4 +98,6 @@ def emit(works: list[Work], context: Any) -> None:
         metrics.add_metadata(key="started_ms", value=work.started_ms)
         metrics.add_metadata(key="request_id", value=getattr(context, "aws_request_id", ""))
         metrics.add_metadata(key="cold_start", value=cold)
+        for key, note in work.notes.items():
+            metrics.add_metadata(key=key, value=note)
         metrics.flush_metrics()

@@ -1,6 +1,6 @@
 """The one tree of errors a user can meet, and the exit code each branch ends with.
 
-Code raises the narrowest class, from its cause; `harness.cli` is the one place that turns an error into a
+Code raises the narrowest class, from its cause; `harness.entry` is the one place that turns an error into a
 message and an exit code.
 """
 

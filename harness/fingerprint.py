@@ -11,6 +11,9 @@ from typing import Any
 
 import psutil
 
+from harness.git import run_git
+
+_GIT_SECONDS = 10.0
 _PACKAGES = (
     "ministack",
     "awslambdaric",
@@ -64,7 +67,6 @@ def _commit() -> dict[str, Any]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
-    )
-    return done.stdout.strip()
+    done = run_git(folder, *arguments, timeout=_GIT_SECONDS)
+    done.check_returncode()
+    return done.stdout.decode("utf-8", "replace").strip()

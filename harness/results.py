@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.entry import in_one_line
 from harness.errors import EnvironmentProblem, UsageError
 
 SCHEMA_VERSION = 2
-RESULT, AGGREGATE, GATE = "result.json", "aggregate.json", "gate.json"
+RESULT, AGGREGATE, GATE, ERROR = "result.json", "aggregate.json", "gate.json", "error.json"
 SERIES, SAMPLES = "timeseries.jsonl", "samples.jsonl"
 _NAME_ONE = "name a run's folder or its result"
 NOT_THIS = f"results of this version have schema_version {SCHEMA_VERSION}; make the result again"
@@ -88,10 +90,29 @@ def read_stored(place: Path, names: tuple[str, ...] = (RESULT, AGGREGATE, GATE))
     path = place
     if place.is_dir():
         found = [place / name for name in names if (place / name).is_file()]
+        if not found and (place / ERROR).is_file():
+            raise UsageError(f"{place} has no result: {_why(place / ERROR)}", hint="the other files there are kept")
         if not found:
             raise UsageError(f"{place} holds none of {', '.join(names)}", hint="name a folder below runs/")
         path = found[0]
     return Stored(path, _read(path))
+
+
+@contextmanager
+def complete(place: Path) -> Iterator[None]:
+    """Turn what reading a result that lacks fields, or holds others than its kind has, raises into UsageError."""
+    try:
+        yield
+    except KeyError as error:
+        raise UsageError(f"{place} is no complete result: it has no field {error}", hint=NOT_THIS) from error
+    except (TypeError, AttributeError, IndexError, ValueError) as error:
+        raise UsageError(f"{place} is no result of its kind: {in_one_line(error)}", hint=NOT_THIS) from error
+
+
+def _why(path: Path) -> str:
+    """Return how a run without a result ended, from its `error.json`."""
+    word = _read(path)
+    return f"it {'was' if word.get('outcome') == 'interrupted' else 'has'} {word.get('outcome')}: {word.get('error')}"
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
 
 from harness.corpus.cache import default_cache
-from harness.engines.base import Deployment, Engine
-from harness.errors import EnvironmentProblem
+from harness.engines.base import Deployment, Endpoints, Engine
+from harness.engines.clients import Clients
+from harness.engines.registry import ENGINES
+from harness.errors import EnvironmentProblem, UsageError
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,7 @@ class Session:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of that engine."""
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.endpoint,
-            region_name=self.region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106  emulators take any
-        )
+        return Clients(lambda: Endpoints(self.endpoint, self.region)).get(service)
 
 
 def _path() -> Path:
@@ -61,13 +56,16 @@ def remember(engine: Engine, deployment: Deployment) -> Iterator[None]:
 
 
 def attach(engine: str, stack_name: str) -> Session:
-    """Return the engine of that name that is up; raises EnvironmentProblem where none is."""
+    """Return the engine of that name that is up; raises UsageError for a name that is none, EnvironmentProblem where
+    no engine is up."""
     if engine in ("localstack", "localstack-data"):
         from harness.engines.localstack import LocalStackDataEngine, LocalStackEngine
 
         localstack = LocalStackEngine() if engine == "localstack" else LocalStackDataEngine()
         deployment = localstack.deployed(stack_name)
         return Session(localstack.endpoints.default, localstack.endpoints.region, deployment)
+    if engine != "embedded":
+        raise UsageError(f"engine {engine!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")
     path = _path()
     hint = "start one in another terminal with `harness deploy` or `harness run --keep`"
     if not path.exists():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.handler_times import HandlerTimes
+
+NOTES = ("delimiter", "rejected")
+"""What functions say of a source object besides counts: how it is read, or why it is refused as a whole."""
 
 _OVERLAP_MS = 3000
 """Events may become visible a little after later ones; this far back they are read again."""
@@ -20,7 +23,8 @@ _PAGE_EVENTS = 10_000
 @dataclass
 class StageTotals:
     """Sums over one stage's telemetry. Times are Unix milliseconds, 0 before the first invocation; `ended_ms` is
-    the end of the last invocation in which a row succeeded.
+    the end of the last invocation in which a row succeeded. `notes` count invocations by what they said of their
+    objects, under the keys of `NOTES`.
 
     `rows_ok` counts deliveries: rows that come twice count twice, so the audit and not these sums decide.
     """
@@ -37,6 +41,7 @@ class StageTotals:
     errors: int = 0
     last_errors: deque[str] = field(default_factory=lambda: deque(maxlen=5))
     sources: set[str] = field(default_factory=set)
+    notes: dict[str, Counter[str]] = field(default_factory=lambda: {key: Counter() for key in NOTES})
     times: HandlerTimes = field(default_factory=HandlerTimes)
 
     @property
@@ -66,6 +71,7 @@ class StageTotals:
             **self.times.to_json(),
             "error_lines": self.errors,
             "last_errors": list(self.last_errors),
+            "notes": {key: dict(counts) for key, counts in self.notes.items() if counts},
         }
 
 
@@ -162,6 +168,9 @@ class TelemetryReader:
         totals.sources.add(line["source_id"])
         totals.invocations += 1
         totals.times.add(line)
+        for key in NOTES:
+            if key in line:
+                totals.notes[key][str(line[key])] += 1
         totals.rows_in += _sum(line["RowsIn"])
         totals.rows_ok += _sum(line["RowsOk"])
         totals.rows_failed += _sum(line["RowsFailed"])

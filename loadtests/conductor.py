@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -11,14 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import gevent
 from gevent import subprocess
 from locust.env import Environment
 from locust.runners import MasterRunner
 from uploads import ASK, READ_SECONDS, REGION, SAMPLE, WORK, Job, endpoint
 
+from harness.engines.local_session import local_session
 from harness.engines.stacks import outputs_of
+from harness.errors import UsageError
+from harness.host_environment import ENGINE, child_environment
 from harness.load.pool import make_pool
 from harness.load.samples import COMPLETIONS_FILE, EVENTS_FILE, EventWriter, LineFollower, LoadStart, LoadStop, Sample
 from harness.load.schedule import LoadSpec, schedule
@@ -66,6 +69,7 @@ class Conductor:
     def begin(self) -> None:
         """Make the schedule of the options and hand it out."""
         environment = self._environment
+        _refuse_other(environment.host)
         self._spec = self._spec_of(environment.parsed_options)
         self._bucket = self._bucket or _find_bucket()
         if not self._given and environment.web_ui is not None:
@@ -170,18 +174,22 @@ class Conductor:
         if self._observer is None or self._observer.poll() is not None:
             log = (self.folder / "observer.log").open("ab")
             command = [sys.executable, "-m", "harness.load.observe", str(self.folder), "--endpoint", endpoint()]
-            self._observer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            variables = child_environment(os.environ, ENGINE)
+            self._observer = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             log.close()
 
 
+def _refuse_other(host: str | None) -> None:
+    """Raise UsageError for a Host, of the web UI or --host, that is not where the uploads go."""
+    if host and host.rstrip("/") != endpoint().rstrip("/"):
+        raise UsageError(
+            f"Host is {host}, but files are uploaded to {endpoint()}: start Locust with AWS_ENDPOINT_URL={host}, or "
+            "leave Host as it was"
+        )
+
+
 def _find_bucket() -> str:
-    cloudformation = boto3.client(
-        "cloudformation",
-        endpoint_url=endpoint(),
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106  emulators take any
-    )
+    cloudformation = local_session(REGION).client("cloudformation", endpoint_url=endpoint())
     try:
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
     finally:

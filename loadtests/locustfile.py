@@ -26,7 +26,7 @@ from locust.user.task import LOCUST_STATE_STOPPING  # isort: skip
 
 from conductor import Conductor  # isort: skip
 from pipeline_page import PipelinePage  # isort: skip
-from uploads import Job, Uploads  # isort: skip
+from uploads import Job, Uploads, endpoint  # isort: skip
 
 from harness.errors import HarnessError  # isort: skip
 from harness.lambda_service.bootstrap import PARENT_VARIABLE, die_with_parent  # isort: skip
@@ -131,7 +131,12 @@ def close(environment: Environment, **_: Any) -> None:
 
 class Uploader(User):  # type: ignore[misc]
     """Takes the next file of the schedule, waits for its time, uploads it. Users only bound how many uploads go on at
-    a time: a file whose time has come while all are busy starts late, and its latency counts the wait."""
+    a time: a file whose time has come while all are busy starts late, and its latency counts the wait.
+
+    `host` fills the field of that name in the web UI, which Locust always shows: it says where the uploads go.
+    """
+
+    host = endpoint()
 
     @task
     def upload(self) -> None:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
+from harness.engines.local_session import local_session
 from harness.load.pool import PoolFile, make_pool
 from harness.load.samples import Sample, key_of
 from harness.load.schedule import LoadSpec
@@ -41,7 +41,7 @@ class Job:
 
 def endpoint() -> str:
     """Return where the engine answers."""
-    return os.environ.get("AWS_ENDPOINT_URL", DEFAULT_ENDPOINT)
+    return os.environ.get("AWS_ENDPOINT_URL") or DEFAULT_ENDPOINT
 
 
 def make_s3_client() -> Any:
@@ -50,12 +50,9 @@ def make_s3_client() -> Any:
     With signed payloads or checksums, hashing one large file stops every other upload of the process. A retry would
     hide a failure and make one upload two.
     """
-    return boto3.client(
+    return local_session(REGION).client(
         "s3",
         endpoint_url=endpoint(),
-        region_name=os.environ.get("AWS_DEFAULT_REGION", REGION),
-        aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-        aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 1},
             connect_timeout=CONNECT_SECONDS,

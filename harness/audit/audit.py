@@ -6,14 +6,14 @@ import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from handlers.business_rule import ProcessingError, Rule, rule_for
 from handlers.record_batch import Source
 from harness.audit.model import AuditReport, Item, Places, judge
-from harness.audit.readers import ItemReader, read_places
+from harness.audit.readers import ItemReader, Outside, read_places
 from harness.corpus import BLOCK_ROWS, COLUMNS, CorpusSpec, ExpectedRow, expected_block
 from harness.engines.base import Deployment, Engine
 
@@ -41,17 +41,18 @@ def audit(
     progress: Progress | None = None,
     *,
     items_before: int = 0,
-    places: Mapping[str, Places] | None = None,
+    places: Outside | None = None,
 ) -> AuditReport:
     """Return where every row of `objects` is. They must be all that was uploaded to this deployment since the table
     held `items_before` items, because items that belong to none of them count against conservation.
 
-    `places` are the objects' rows outside the table by source id, where `read_places` has read them already.
+    `places` are the objects' rows outside the table, where `read_places` has read them already.
     """
     began = time.monotonic()
     report = AuditReport(with_manifest=all(o.spec is not None for o in objects))
     table = deployment.output("RecordsTable")
     outside = places if places is not None else read_places(engine, deployment, (o.source for o in objects))
+    report.unattributed, report.other_objects = outside.unattributed, outside.other_objects
     expectations = _Expectations(objects)
     done = 0
     for audited, block, items in _blocks(engine, table, objects):
@@ -62,7 +63,10 @@ def audit(
             progress(done)
     for audited in objects:
         report.object_key = audited.source.key
-        _judge_strays(report, audited, outside[audited.source.source_id])
+        places_of = outside[audited.source.source_id]
+        if places_of.whole_object == "quarantined":
+            report.refused_objects[audited.source.key] = places_of.whole_reason
+        _judge_strays(report, audited, places_of)
     report.object_key = ""
     report.items_in_table = count_items(engine, deployment) - items_before
     if report.items_in_table != report.items_accounted:

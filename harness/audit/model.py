@@ -48,19 +48,25 @@ class Places:
     """Where rows of one source were found outside the table.
 
     `quarantined` maps row to reasons, `dlqs` stage to row to reasons; one entry per copy. `whole_object` names
-    the stage whose dead letter, or "quarantine", speaks for every row that is nowhere else.
+    the stage whose dead letter, or "quarantine", speaks for every row that is nowhere else, `whole_reason` says why.
     """
 
     quarantined: Mapping[int, list[str]]
     dlqs: Mapping[str, Mapping[int, list[str]]]
     whole_object: str = ""
+    whole_reason: str = "whole object"
 
 
 @dataclass
 class AuditReport:
     """The verdict over a run. `conserved`: every row is in exactly one place, and unharmed. `as_expected`: every
     row is where the manifest says, for the reason it says (always so without a manifest). `object_key` names the
-    object whose rows are being judged, for the findings."""
+    object whose rows are being judged, for the findings.
+
+    `unattributed` counts dead-letter messages that name no row, by stage and what they are, `other_objects` those of
+    objects that were not audited. They are no rows, so neither decides the verdict: a row that such a message held is
+    missing elsewhere. `refused_objects` maps the keys of objects that were quarantined as a whole to the reason; one
+    without rows counts nowhere else."""
 
     rows: int = 0
     updated: int = 0
@@ -69,6 +75,9 @@ class AuditReport:
     problems: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     duplicate_letters: int = 0
+    unattributed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    other_objects: int = 0
+    refused_objects: dict[str, str] = field(default_factory=dict)
     items_in_table: int = 0
     items_accounted: int = 0
     with_manifest: bool = False
@@ -93,6 +102,11 @@ class AuditReport:
         """Rows in dead-letter queues."""
         return sum(sum(reasons.values()) for reasons in self.dead_letters.values())
 
+    @property
+    def unattributed_messages(self) -> int:
+        """Dead-letter messages that name no row, or not all of theirs."""
+        return sum(sum(kinds.values()) for kinds in self.unattributed.values())
+
     def add(self, row: int, problem: str, detail: str) -> None:
         """Note one row that is not as it should be."""
         self.problems[problem] += 1
@@ -108,6 +122,10 @@ class AuditReport:
         )
         if self.conserved and not self.as_expected:
             text += ", but not all where the manifest expects them"
+        if self.refused_objects:
+            text += f"; {_counted(len(self.refused_objects), 'object')} refused as a whole"
+        if count := self.unattributed_messages:
+            text += f"; {count:,} dead-letter message{'s name' if count > 1 else ' names'} no row"
         return text
 
     def to_json(self) -> dict[str, Any]:
@@ -123,10 +141,17 @@ class AuditReport:
             "problems": dict(self.problems),
             "findings": [vars(f) for f in self.findings],
             "duplicate_letters": self.duplicate_letters,
+            "unattributed": {stage: dict(kinds) for stage, kinds in self.unattributed.items()},
+            "other_objects": self.other_objects,
+            "refused_objects": self.refused_objects,
             "items_in_table": self.items_in_table,
             "items_accounted": self.items_accounted,
             "seconds": round(self.seconds, 3),
         }
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
 
 
 def judge(
@@ -156,7 +181,7 @@ def judge(
             found.append((f"{stage} DLQ", rows[row][0]))
             report.duplicate_letters += len(rows[row]) - 1
     if not found and item is None and places.whole_object:
-        found.append((places.whole_object, "whole object"))
+        found.append((places.whole_object, places.whole_reason))
     if not found:
         state = "inserted but never updated" if item is not None else "in no place"
         report.add(row, "lost", state)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote_plus
+
+from botocore.exceptions import ClientError
 
 from handlers.aws import JsonClient
-from handlers.record_batch import KEY, RecordBatchError, Source, decode, parse_record_id, record_id
+from handlers.record_batch import KEY, RecordBatchError, Source, parse_record_id, record_id
 from harness.audit.model import Item, Places
+from harness.dead_letters import DeadLetter, Shape, StreamBatch, read_dead_letter
 from harness.engines.base import Deployment, Engine
-from harness.errors import EngineError
 from harness.queues import peek
 from harness.stages import STAGES
 
@@ -21,6 +23,16 @@ GET_KEYS = 100
 
 QUARANTINE = "quarantine/"
 """The template's QuarantinePrefix."""
+
+_GONE = frozenset(
+    {
+        "ResourceNotFoundException",
+        "TrimmedDataAccessException",
+        "ExpiredIteratorException",
+        "ValidationException",
+    }
+)
+"""Errors that say a stream, a shard or a position does not exist (any more) (DynamoDB Streams API reference)."""
 
 
 class ItemReader:
@@ -78,38 +90,92 @@ class _Found:
         self.dlqs: dict[str, dict[int, list[str]]] = {stage.name: defaultdict(list) for stage in STAGES}
         self.quarantined: dict[int, list[str]] = defaultdict(list)
         self.whole = ""
+        self.refused = ""
 
     def places(self) -> Places:
         """Return what was found."""
         if 0 in self.quarantined:
             # Row 0 stands for an object that was rejected as a whole.
             self.whole = "quarantined"
-            del self.quarantined[0]
-        return Places(self.quarantined, self.dlqs, self.whole)
+            self.refused = self.quarantined.pop(0)[0]
+        return Places(self.quarantined, self.dlqs, self.whole, self.refused or "whole object")
 
 
-def read_places(engine: Engine, deployment: Deployment, sources: Iterable[Source]) -> dict[str, Places]:
-    """Return where rows of these sources are outside the table, by source id.
+@dataclass(frozen=True)
+class Outside(Mapping[str, Places]):
+    """Where rows are outside the table, by source id; every source that was asked for is there.
 
-    Every dead-letter queue and the quarantine are read once for all sources.
+    `unattributed` counts the dead-letter messages that name no row, by stage and what they are; `other_objects` those
+    whose rows are all of objects that were not asked for.
+    """
+
+    places: Mapping[str, Places]
+    unattributed: Mapping[str, Counter[str]] = field(default_factory=dict)
+    other_objects: int = 0
+
+    def __getitem__(self, source_id: str) -> Places:
+        return self.places[source_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def read_places(engine: Engine, deployment: Deployment, sources: Iterable[Source]) -> Outside:
+    """Return where rows of these sources are outside the table.
+
+    Every dead-letter queue and the quarantine are read once for all sources. Whatever lies in a queue is read: what is
+    no row is counted and called none.
     """
     wanted = list(sources)
     found = {source.source_id: _Found() for source in wanted}
     by_object: dict[tuple[str, str], list[Source]] = defaultdict(list)
     for source in wanted:
         by_object[source.bucket, source.key].append(source)
+    unattributed: dict[str, Counter[str]] = defaultdict(Counter)
+    others = 0
     for stage in STAGES:
         for message in peek(engine.client("sqs"), deployment.output(stage.dlq)):
-            if stage.name == "clean":
-                for source in _named(message["Body"], by_object):
-                    found[source.source_id].whole = "clean DLQ"
-            else:
-                letters = _stream_rows(engine, message["Body"]) if stage.name == "capture" else _rows(message["Body"])
-                for source_id, row, reason in letters:
-                    if source_id in found:
-                        found[source_id].dlqs[stage.name][row].append(reason)
+            letter = read_dead_letter(message.get("Body", ""), message.get("MessageAttributes"))
+            accounts, problem = _attribute(engine, stage.name, letter, found, by_object)
+            if problem:
+                unattributed[stage.name][problem] += 1
+            elif not accounts:
+                others += 1
     _read_quarantine(engine, deployment.output("UploadBucket"), found)
-    return {source_id: one.places() for source_id, one in found.items()}
+    return Outside({source_id: one.places() for source_id, one in found.items()}, unattributed, others)
+
+
+def _attribute(
+    engine: Engine,
+    stage: str,
+    letter: DeadLetter,
+    found: Mapping[str, _Found],
+    by_object: Mapping[tuple[str, str], list[Source]],
+) -> tuple[bool, str]:
+    """Enter one dead-letter message; returns whether it named a row that was asked for, and why it named none or not
+    all of its rows."""
+    accounts = False
+    if stage == "clean" and letter.shape in (Shape.INVOCATION, Shape.EVENT):
+        for source in _sources_of(letter, by_object):
+            found[source.source_id].whole = "clean DLQ"
+            accounts = True
+        return accounts, letter.problem
+    problem = letter.problem
+    rows: Iterable[tuple[str, int, str]] = ()
+    if stage == "capture" and letter.stream is not None:
+        rows, problem = _stream_rows(engine, letter.stream, letter.reason)
+    elif stage not in ("clean", "capture") and letter.batch is not None:
+        rows = ((letter.batch.source_id, row[0], letter.reason) for row in letter.batch.rows)
+    elif not problem:
+        problem = f"a {letter.shape.value} of another stage"
+    for source_id, row, reason in rows:
+        if source_id in found:
+            found[source_id].dlqs[stage][row].append(reason)
+            accounts = True
+    return accounts, problem
 
 
 def _read_quarantine(engine: Engine, bucket: str, found: Mapping[str, _Found]) -> None:
@@ -127,46 +193,54 @@ def _read_quarantine(engine: Engine, bucket: str, found: Mapping[str, _Found]) -
                 one.quarantined[reject["row"]].append(reject["reason"])
 
 
-def _rows(body: str) -> Iterator[tuple[str, int, str]]:
-    """Yield source id, row and reason of every row in a dead letter that is a record batch."""
-    try:
-        batch = decode(body)
-    except RecordBatchError as error:
-        raise EngineError(f"a dead letter is no record batch: {error}") from error
-    reason = batch.error.reason if batch.error else "whole message"
-    for row in batch.rows:
-        yield batch.source_id, row[0], reason
-
-
 def _named(body: str, by_object: Mapping[tuple[str, str], list[Source]]) -> Iterator[Source]:
-    """Yield the sources that the record of a failed asynchronous invocation is about."""
-    for record in json.loads(body)["requestPayload"]["Records"]:
-        found = record["s3"]["object"]
-        version = found.get("versionId") or found.get("eTag")
-        for source in by_object.get((record["s3"]["bucket"]["name"], unquote_plus(found["key"])), []):
-            if version in (source.version, None, "null"):
+    """Yield the sources that a dead-letter message about a failed event names; none for any other."""
+    yield from _sources_of(read_dead_letter(body), by_object)
+
+
+def _sources_of(letter: DeadLetter, by_object: Mapping[tuple[str, str], list[Source]]) -> Iterator[Source]:
+    for named in letter.objects:
+        for source in by_object.get((named.bucket, named.key), []):
+            if named.version in (source.version, "", "null"):
                 yield source
 
 
-def _stream_rows(engine: Engine, body: str) -> Iterator[tuple[str, int, str]]:
-    """Yield the rows behind a stream's dead letter, which gives positions only, from the stream itself."""
-    letter = json.loads(body)
-    info = letter["DDBStreamBatchInfo"]
+def _stream_rows(engine: Engine, batch: StreamBatch, reason: str) -> tuple[list[tuple[str, int, str]], str]:
+    """Return source id, row and reason of the rows behind positions of a stream, read from the stream itself, and why
+    they are not all: records stay in a stream for 24 hours."""
     streams = engine.client("dynamodbstreams")
-    iterator = streams.get_shard_iterator(
-        StreamArn=info["streamArn"],
-        ShardId=info["shardId"],
-        ShardIteratorType="AT_SEQUENCE_NUMBER",
-        SequenceNumber=info["startSequenceNumber"],
-    )["ShardIterator"]
-    while iterator:
-        answer = streams.get_records(ShardIterator=iterator, Limit=1000)
-        for record in answer["Records"]:
-            image = record["dynamodb"].get("NewImage", {})
-            if image.get("_status", {}).get("S") == "inserted":
-                yield *parse_record_id(image[KEY]["S"]), letter["requestContext"]["condition"]
-            if record["dynamodb"]["SequenceNumber"] == info["endSequenceNumber"]:
-                return
-        if not answer["Records"]:
-            return
-        iterator = answer.get("NextShardIterator")
+    rows: list[tuple[str, int, str]] = []
+    strangers = 0
+    end = int(batch.end)
+    try:
+        iterator = streams.get_shard_iterator(
+            StreamArn=batch.stream_arn,
+            ShardId=batch.shard_id,
+            ShardIteratorType="AT_SEQUENCE_NUMBER",
+            SequenceNumber=batch.start,
+        )["ShardIterator"]
+        last = -1
+        while iterator and last < end:
+            answer = streams.get_records(ShardIterator=iterator, Limit=1000)
+            for record in answer["Records"]:
+                last = int(record["dynamodb"]["SequenceNumber"])
+                if last > end:
+                    break
+                image = record["dynamodb"].get("NewImage", {})
+                if image.get("_status", {}).get("S") != "inserted":
+                    continue
+                try:
+                    rows.append((*parse_record_id(image[KEY]["S"]), reason))
+                except (RecordBatchError, KeyError):
+                    strangers += 1
+            if not answer["Records"]:
+                break
+            iterator = answer.get("NextShardIterator")
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code not in _GONE:
+            raise
+        return rows, f"a failed stream batch whose records cannot be read any more ({code})"
+    if last < end:
+        return rows, "a failed stream batch whose records are not all there any more"
+    return rows, "a failed stream batch with records that are no rows" if strangers else ""

@@ -8,6 +8,7 @@ control characters in every cell. Ours applies all its rules, finds bad rows, an
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import UsageError
+from harness.host_environment import child_environment
 
 CONTESTANTS = ("ours", "csv-regex", "polars", "pyarrow", "pandas")
 _TIMEOUT_SECONDS = 600
@@ -91,6 +93,7 @@ def _run_one(name: str, path: Path) -> dict[str, float | str]:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "harness.bench.cleaners", name, str(path)],
+            env=child_environment(os.environ),
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_SECONDS,
@@ -99,7 +102,7 @@ def _run_one(name: str, path: Path) -> dict[str, float | str]:
     except subprocess.TimeoutExpired:
         return {"missing": f"not done after {_TIMEOUT_SECONDS} s"}
     if done.returncode != 0:
-        return {"missing": (done.stderr.strip().splitlines() or ["failed"])[-1][:80]}
+        return {"missing": (done.stderr.strip().splitlines() or ["failed"])[0].removeprefix("error: ")[:80]}
     answer: dict[str, float | str] = json.loads(done.stdout)
     return answer
 

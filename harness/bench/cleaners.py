@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from harness.entry import enter
+from harness.errors import EnvironmentProblem, UsageError
+
 # One thread each: the comparison is of work, not of cores.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -115,10 +118,15 @@ _BY_NAME: dict[str, Callable[[Path], int]] = {
 
 
 def main() -> None:
-    """Run one contestant and print its figures."""
+    """Run one contestant and print its figures; raises UsageError, and EnvironmentProblem without its library."""
+    if len(sys.argv) != 3 or sys.argv[1] not in _BY_NAME:
+        raise UsageError(f"two arguments are needed: one of {', '.join(_BY_NAME)}, and a CSV file")
     clean, path = _BY_NAME[sys.argv[1]], Path(sys.argv[2])
     began, cpu = time.perf_counter(), time.process_time()
-    rows = clean(path)
+    try:
+        rows = clean(path)
+    except ImportError as error:
+        raise EnvironmentProblem(str(error)) from error
     seconds, spent = time.perf_counter() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # macOS reports bytes, Linux kilobytes.
@@ -127,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    enter(main)

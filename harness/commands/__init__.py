@@ -1,1 +1,1 @@
-"""The command line's commands, a module for each group; `harness.cli` puts them together."""
+"""The command line's commands, a module for each group; `application` puts them together."""

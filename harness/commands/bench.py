@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from harness.commands.load import load, saturation
 from harness.commands.options import EngineName, Out, Profile, Rows, out
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.suites.catalogue import summaries
 
 SUITES = "Suites: warm-up, repetitions on fresh engines, every row audited, median and spread"
@@ -85,6 +85,10 @@ def bench_clean(
     from harness.fingerprint import fingerprint
 
     path = file
+    if path is not None and not path.is_file():
+        raise UsageError(f"{path} is not a file")
+    if repetitions < 1:
+        raise UsageError(f"--repetitions is {repetitions}, 1 or more are needed")
     if path is None:
         path, _ = cached(CorpusSpec(rows=rows, poison=0))
     results = run_clean_bench(path, repetitions, None if as_json else out, only or CONTESTANTS)
@@ -115,9 +119,9 @@ def bench_suite(
     """Run a suite, print its aggregate, and write the report."""
     from dataclasses import replace
 
-    from harness.errors import UsageError
     from harness.report import write_report
     from harness.results import new_run_folder
+    from harness.run.record import recorded
     from harness.suites.model import load_suite
     from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 
@@ -127,8 +131,9 @@ def bench_suite(
             raise UsageError(f"--repetitions is {repetitions}, 1 or more are needed")
         suite = replace(suite, repetitions=repetitions)
     folder = new_run_folder(out_dir)
-    document = run_suite(suite, SuiteOptions(engine, profile, out, quiet=as_json), folder)
-    page = write_report(folder)
+    with recorded(folder):
+        document = run_suite(suite, SuiteOptions(engine, profile, out, quiet=as_json), folder)
+        page = write_report(folder)
     if as_json:
         print(json.dumps(document))  # noqa: T201
     else:

@@ -50,10 +50,12 @@ def load(
     processes: Annotated[int, typer.Option(help="Upload from this many worker processes of this machine.")] = 0,
     workers: Annotated[int, typer.Option(help="Wait for this many Locust workers started by hand; no warm-up.")] = 0,
     master_bind_host: Annotated[str, typer.Option(help="Address on which workers reach the master.")] = "127.0.0.1",
-    master_bind_port: Annotated[int, typer.Option(help="Port on which workers reach the master; 0: a free one.")] = 0,
+    master_bind_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on which workers reach the master; 0: a free one.")
+    ] = 0,
     web: Annotated[bool, typer.Option(help="Serve Locust's web UI, and load when told to there.")] = False,
     web_host: Annotated[str, typer.Option(help="Address of the web UI.")] = "127.0.0.1",
-    web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
+    web_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI.")] = 8089,
     engine: EngineName = "embedded",
     profile: Profile = "local",
     param: Params = None,
@@ -80,6 +82,7 @@ def load(
     from harness.load.schedule import LoadSpec
     from harness.load.summary import print_summary
     from harness.results import new_run_folder
+    from harness.run.record import LOGS, recorded
 
     chosen = (
         rate if rate is not None else DEFAULT_RATES.get(engine, OTHER_RATE) * (SOAK_SHARE if shape == "soak" else 1)
@@ -110,7 +113,7 @@ def load(
         refuse_if_too_many(rows_of(spec))
     loader = Loader(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with create(engine, profile=profile) as started:
+    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
         finished = loader.run(started, options, folder)
     if as_json:
         print(json.dumps(finished.result))  # noqa: T201
@@ -155,6 +158,7 @@ def saturation(
     from harness.load.search import Searcher, SearchOptions, line
     from harness.load.summary import print_audit
     from harness.results import new_run_folder, void_reason
+    from harness.run.record import LOGS, recorded
     from harness.run.summary import print_doubt
 
     first = start if start is not None else DEFAULT_RATES.get(engine, OTHER_RATE)
@@ -171,7 +175,7 @@ def saturation(
     )
     searcher = Searcher(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with create(engine, profile=profile) as started:
+    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
         found = searcher.search(started, options, folder)
     if as_json:
         print(json.dumps(found.result))  # noqa: T201

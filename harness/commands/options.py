@@ -23,7 +23,9 @@ EngineName = Annotated[
     str,
     typer.Option("--engine", envvar="HARNESS_ENGINE", help="Engine to run on: embedded, localstack, localstack-data."),
 ]
-Profile = Annotated[str, typer.Option(help="Concurrency profile of the embedded engine: local, 2021, 2026.")]
+Profile = Annotated[
+    str, typer.Option(help="Concurrency profile of our Lambda service (not of LocalStack's): local, 2021, 2026.")
+]
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Template parameter; repeatable.")
 ]

@@ -65,6 +65,7 @@ def run(
     from harness.engines.registry import create
     from harness.results import new_run_folder
     from harness.run.core import Runner, RunOptions
+    from harness.run.record import LOGS, recorded
     from harness.run.summary import print_summary
     from harness.session import remember
 
@@ -76,7 +77,7 @@ def run(
     runner = Runner(out, quiet=as_json)
     given = runner.prepare(options, in_memory=engine == "embedded")
     folder = new_run_folder(out_dir)
-    with create(engine, profile=profile) as started:
+    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
         finished = runner.run(started, given, options, folder)
         if as_json:
             print(json.dumps(finished.result))  # noqa: T201
@@ -106,6 +107,8 @@ def generate(
     from harness.run.core import ProgressBar
 
     spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", hint="name the file to write")
     with ProgressBar(out, "generating", rows) as advance:
         manifest = write(path, spec, advance)
     size = f"{manifest.rows:,} rows, {manifest.file_bytes:,} bytes"

@@ -40,8 +40,11 @@ def report(
     Example: harness report runs/latest
     """
     from harness.report import write_report
+    from harness.results import complete
 
-    out.print(f"report     {write_report(folder)}", highlight=False, soft_wrap=True)
+    with complete(folder):
+        page = write_report(folder)
+    out.print(f"report     {page}", highlight=False, soft_wrap=True)
 
 
 def compare(
@@ -59,9 +62,13 @@ def compare(
     from harness.compare import compare as compared
     from harness.compare import subject_of
     from harness.report import write_comparison_of
-    from harness.results import read_stored
+    from harness.results import complete, read_stored
 
-    comparison = compared([subject_of(read_stored(place)) for place in results], force=force)
+    subjects = []
+    for place in results:
+        with complete(place):
+            subjects.append(subject_of(read_stored(place)))
+    comparison = compared(subjects, force=force)
     for index, subject in enumerate(comparison.subjects, start=1):
         out.print(f"{index:<10} {subject.kind} {subject.name}", highlight=False, soft_wrap=True, markup=False)
     out.print(_table(comparison))
@@ -87,11 +94,13 @@ def export(
 
     Example: harness export runs/latest --format junit --output conservation.xml
     """
-    from harness.results import read_stored
+    from harness.results import complete, read_stored
 
-    text = _exported(read_stored(result), format_, direction)
+    with complete(result):
+        text = _exported(read_stored(result), format_, direction)
     if output is None:
-        typer.echo(text, nl=False)
+        # Bytes: these formats are UTF-8, whatever the terminal is.
+        typer.echo(text.encode("utf-8"), nl=False)
         return
     try:
         output.write_text(text, "utf-8")

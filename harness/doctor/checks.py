@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import socket
@@ -20,6 +21,7 @@ from harness.corpus.cache import default_cache
 from harness.corpus.spec import DEFAULT_ROWS
 from harness.doctor.memory import bytes_for, rows_that_fit
 from harness.engines.embedded.acceleration import SUPPORTED_VERSION
+from harness.host_environment import DOCKER, chosen
 from harness.lambda_service import limits
 
 
@@ -147,6 +149,7 @@ class Docker:
         try:
             done = subprocess.run(
                 [client, "info", "--format", "{{.ServerVersion}}"],
+                env=chosen(os.environ, ("PATH", "HOME", *DOCKER)),
                 capture_output=True,
                 text=True,
                 timeout=10,

@@ -6,20 +6,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from handlers.aws import AwsError
 from harness.engines.base import Endpoints, Engine
+from harness.engines.local_session import local_session
 from harness.errors import EngineError
 
 
 class Clients:
-    """Cached boto3 clients; `endpoints` is asked when a client is made, so that it may be unknown before."""
+    """Cached boto3 clients; `endpoints` is asked when a client is made, so that it may be unknown before.
 
-    def __init__(self, endpoints: Callable[[], Endpoints]) -> None:
+    `session` makes a boto3 session for a region. The default takes nothing from this machine's variables and files; an
+    engine on real AWS gives one that reads the user's profile, proxies and certificates.
+    """
+
+    def __init__(self, endpoints: Callable[[], Endpoints], session: Callable[[str], Any] = local_session) -> None:
         self._endpoints = endpoints
+        self._session = session
         self._clients: dict[str, Any] = {}
 
     def get(self, service: str) -> Any:
@@ -41,12 +46,8 @@ class Clients:
         return self._clients[service]
 
     def session(self) -> Any:
-        """Return a boto3 session with the region and the credentials that emulators take."""
-        return boto3.Session(
-            region_name=self._endpoints().region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106  emulators take any
-        )
+        """Return a new boto3 session for the engine's region."""
+        return self._session(self._endpoints().region)
 
     def close(self) -> None:
         """Close all connections; the clients are made anew when asked for again."""

@@ -7,6 +7,7 @@ the installed distributions' own file lists, so that nothing else of site-packag
 from __future__ import annotations
 
 import re
+import stat
 import zipfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -71,7 +72,9 @@ def build_code_zip(source: Path, target: Path, *, packages: Iterable[str] = ()) 
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name in sorted(members):
             info = zipfile.ZipInfo(name, _ZIP_TIME)
-            info.external_attr = 0o644 << 16
+            # Programs stay programs; other permissions are this machine's affair.
+            program = members[name].stat().st_mode & stat.S_IXUSR
+            info.external_attr = (stat.S_IFREG | (0o755 if program else 0o644)) << 16
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, members[name].read_bytes())
     return target

@@ -11,20 +11,28 @@ from harness.errors import UsageError
 ENGINES = ("embedded", "localstack", "localstack-data")
 
 
-def create(name: str, *, work_dir: Path | None = None, profile: str = "local") -> Engine:
-    """Return a new, unstarted engine; raises UsageError naming the engines there are."""
+def create(name: str, *, work_dir: Path | None = None, profile: str = "local", logs: Path | None = None) -> Engine:
+    """Return a new, unstarted engine; raises UsageError naming the engines there are.
+
+    `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends.
+    """
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
-        return EmbeddedEngine(work_dir, profile)
+        return EmbeddedEngine(work_dir, profile, logs=logs)
     if name == "localstack":
         from harness.engines.localstack import LocalStackEngine
 
-        return LocalStackEngine()
+        if profile != "local":
+            raise UsageError(
+                f"--profile {profile}: engine {name} runs functions with LocalStack's own concurrency",
+                hint="leave --profile out, or choose --engine embedded or localstack-data",
+            )
+        return LocalStackEngine(logs=logs)
     if name == "localstack-data":
         from harness.engines.localstack import LocalStackDataEngine
 
-        return LocalStackDataEngine(profile=profile)
+        return LocalStackDataEngine(profile=profile, logs=logs)
     raise UsageError(f"engine {name!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")
 
 

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from harness.engines.base import Deployment
 from harness.engines.clients import Clients
 from harness.engines.embedded.intrinsics import Resolver, load_template
 from harness.engines.embedded.lambda_stack import build_stack
 from harness.engines.embedded.template_split import NOTIFICATION_QUEUE, Context, Split, resolver, split
-from harness.errors import TemplateError
+from harness.engines.embedded.template_text import as_text
+from harness.errors import EngineError, TemplateError
 from harness.lambda_service.control import LambdaControl
 
 
@@ -88,7 +91,8 @@ def deployment(halves: Halves, outputs: Mapping[str, str], resolve: Resolver | N
     resolve = resolve or resolver(halves.body, halves.split, outputs, halves.context)
     visible = {k: v for k, v in outputs.items() if k not in halves.split.outputs}
     for key, output in halves.split.own_outputs.items():
-        visible[key] = str(resolve.resolve(output["Value"]))
+        if "Condition" not in output or resolve.condition(output["Condition"]):
+            visible[key] = as_text(resolve.resolve(output["Value"]))
     return Deployment(halves.context.stack_name, visible, halves.split.parameters)
 
 
@@ -96,9 +100,17 @@ def _package(clients: Clients, logical_id: str, spec: Mapping[str, Any]) -> byte
     if "ZipFile" in spec:
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
-            archive.writestr(zipfile.ZipInfo("index.py"), spec["ZipFile"])
+            info = zipfile.ZipInfo("index.py")
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, as_text(spec["ZipFile"]))
         return target.getvalue()
     if "S3Bucket" not in spec or "S3Key" not in spec:
         raise TemplateError(f"{logical_id}: Code needs S3Bucket and S3Key, or ZipFile")
-    body: bytes = clients.get("s3").get_object(Bucket=spec["S3Bucket"], Key=spec["S3Key"])["Body"].read()
+    version = {"VersionId": str(spec["S3ObjectVersion"])} if spec.get("S3ObjectVersion") else {}
+    try:
+        answer = clients.get("s3").get_object(Bucket=spec["S3Bucket"], Key=spec["S3Key"], **version)
+        body: bytes = answer["Body"].read()
+    except (BotoCoreError, ClientError) as error:
+        place = f"s3://{spec['S3Bucket']}/{spec['S3Key']}"
+        raise EngineError(f"{logical_id}: its package {place} could not be read: {error}") from error
     return body

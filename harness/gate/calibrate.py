@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from harness.console import console as make_console
+from harness.entry import enter
 from harness.errors import EnvironmentProblem, UsageError
 from harness.gate.decide import differences_of, rule
 from harness.gate.model import Planned, Policy, Side, Trial, Verdict
@@ -238,4 +239,4 @@ def _metrics(pool: Pool, policy: Policy, gates: int, share: float) -> Table:
 
 
 if __name__ == "__main__":
-    typer.run(calibrate)
+    enter(lambda: typer.run(calibrate))

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import git
 from harness.engines.packaging import unpack
 from harness.errors import EnvironmentProblem, UsageError
 
 PACKAGES = ("harness", "handlers")
 LOCK = "requirements.lock"
-_GIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def resolve(repository: Path, ref: str) -> str | None:
 
 def is_dirty(repository: Path) -> bool:
     """Return whether files of the packages or the lock differ from the commit; new ones count."""
-    done = _git(repository, "status", "--porcelain", "--", *PACKAGES, LOCK)
+    done = _git(repository, "status", "--porcelain", "--untracked-files=normal", "--", *PACKAGES, LOCK)
     return done.returncode == 0 and bool(done.stdout.strip())
 
 
@@ -111,7 +111,9 @@ def _from_git(ref: str, target: Path, repository: Path) -> Tree:
     if commit is None:
         raise _unknown(ref, repository)
     package = target.with_suffix(".zip")
-    done = _git(repository, "archive", "--format=zip", f"--output={package.resolve()}", commit)
+    # A work tree may have been checked out with other line ends than its commits have.
+    unconverted = ("-c", "core.autocrlf=false")
+    done = _git(repository, *unconverted, "archive", "--format=zip", f"--output={package.resolve()}", commit)
     if done.returncode != 0:
         raise EnvironmentProblem(f"git archive {ref}: {done.stderr.decode(errors='replace').strip()}")
     unpack(package, target)
@@ -149,10 +151,8 @@ def _lock(tree: Path) -> dict[str, str] | None:
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, check=False, timeout=_GIT_SECONDS
-        )
+        return git.run_git(folder, *arguments)
     except FileNotFoundError as error:
         raise EnvironmentProblem("git is not installed", hint="--base and --head also take folders") from error
     except subprocess.TimeoutExpired as error:
-        raise EnvironmentProblem(f"git {arguments[0]} took longer than {_GIT_SECONDS} s") from error
+        raise EnvironmentProblem(f"git took longer than {git.TIMEOUT_SECONDS:g} s: {' '.join(arguments)}") from error

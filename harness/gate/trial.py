@@ -22,9 +22,10 @@ from typing import Any
 from harness.corpus import CorpusSpec
 from harness.engines.embedded import processes
 from harness.engines.embedded.guard import MARK
-from harness.errors import EnvironmentProblem, ExitCode, UsageError
+from harness.errors import EnvironmentProblem, ExitCode, HarnessError, UsageError
 from harness.gate.model import Planned, Trial
 from harness.gate.trees import Tree
+from harness.host_environment import DOCKER, ENGINE, child_environment
 from harness.metrics import metrics_of
 from harness.results import SCHEMA_VERSION, void_reason
 
@@ -85,7 +86,23 @@ class ProcessTrials:
         self._kept = kept
 
     def run(self, planned: Planned) -> Trial:
-        """Run one trial; raises TrialFailed, and UsageError where that version does not take the command."""
+        """Run one trial; raises TrialFailed, and UsageError where that version does not take the command.
+
+        Of a trial that fails or is not conserved, what it wrote is kept beside the results, and the error names it.
+        """
+        try:
+            trial = self._run(planned)
+        except BaseException as error:
+            words = self._keep_folder(planned)
+            if isinstance(error, HarnessError):
+                error.hint = f"{error.hint}\n{words}".lstrip()
+            raise
+        if not trial.conserved:
+            self._keep_folder(planned)
+        shutil.rmtree(self._work / "runs", ignore_errors=True)
+        return trial
+
+    def _run(self, planned: Planned) -> Trial:
         tree = self._trees[planned.side]
         out, tmp = self._work / "runs", self._work / "tmp"
         for folder in (out, tmp):
@@ -109,7 +126,6 @@ class ProcessTrials:
                 f"trial {planned.number} ({planned.side} {tree.label}) printed no result: {error!r} {stderr}"
             ) from error
         self._keep(planned, result)
-        shutil.rmtree(out, ignore_errors=True)
         if trial.conserved and (reason := void_reason(result)):
             raise TrialFailed(
                 f"the figures of trial {planned.number} ({planned.side} {tree.label}) are void: {reason}",
@@ -129,11 +145,27 @@ class ProcessTrials:
         kept = {"schema_version": SCHEMA_VERSION, "run": name, **result}
         (self._kept / f"{name}.json").write_text(json.dumps(kept, indent=2) + "\n")
 
+    def _keep_folder(self, planned: Planned) -> str:
+        """Copy the trial's own folders and its output to `trials/NN-side`; returns where they are, or why not."""
+        kept = self._kept / f"{planned.number:02d}-{planned.side}"
+        try:
+            for folder in (self._work / "runs").glob("*"):
+                if folder.is_dir() and not folder.is_symlink():
+                    shutil.copytree(folder, kept / folder.name, ignore=shutil.ignore_patterns("*.html"))
+            kept.mkdir(parents=True, exist_ok=True)
+            for name in ("stdout", "stderr"):
+                if (self._work / name).is_file():
+                    shutil.copy(self._work / name, kept / name)
+        except OSError as error:
+            return f"what the trial wrote could not be kept: {error}"
+        return f"kept: {kept}"
+
     def _execute(self, tree: Tree, arguments: list[str], tmp: Path, planned: Planned) -> tuple[int, str, str]:
         # Files rather than pipes: a trial that is killed leaves pipes open in its children.
         out, err = self._work / "stdout", self._work / "stderr"
         path = tree.path.resolve()
-        variables = {**os.environ, "PYTHONPATH": str(path), "TMPDIR": str(tmp), MARK: str(self._work)}
+        fixed = {"PYTHONPATH": str(path), "TMPDIR": str(tmp), MARK: str(self._work)}
+        variables = child_environment(os.environ, (*ENGINE, *DOCKER), fixed)
         with out.open("wb") as stdout, err.open("wb") as stderr, processes.signals_held():
             process = subprocess.Popen(
                 [sys.executable, "-m", "harness", *arguments],

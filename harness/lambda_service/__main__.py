@@ -14,6 +14,8 @@ import sys
 
 from aiohttp import web
 
+from harness.entry import enter, in_one_line
+from harness.errors import UsageError
 from harness.lambda_service.bootstrap import die_with_parent, parent_from_environment
 from harness.lambda_service.model import ServiceSettings
 from harness.lambda_service.service import LambdaService
@@ -38,10 +40,17 @@ async def serve(settings: ServiceSettings, host: str = "127.0.0.1", port: int = 
 
 
 def main() -> None:
-    """Read the settings and serve."""
+    """Read the settings and serve; raises UsageError for settings that are none."""
     die_with_parent(parent_from_environment())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    run(ServiceSettings.from_json(json.loads(sys.stdin.readline())))
+    try:
+        settings = ServiceSettings.from_json(json.loads(sys.stdin.readline()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"the line on standard input is no settings of the service: {in_one_line(error)}",
+            hint="one line of JSON: harness.lambda_service.model.ServiceSettings has its keys",
+        ) from error
+    run(settings)
 
 
 def run(settings: ServiceSettings, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -55,4 +64,4 @@ def run(settings: ServiceSettings, host: str = "127.0.0.1", port: int = 0) -> No
 
 
 if __name__ == "__main__":
-    main()
+    enter(main)

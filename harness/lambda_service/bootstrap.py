@@ -1,8 +1,9 @@
 """First code in an execution environment's process: take on the limits, then become AWS's runtime client.
 
-Runs under `python -I -S`, so neither the host's environment nor its site-packages are visible; the only import
-paths are the interpreter's standard library, the function's package and the runtime's own packages. Uses the
-standard library alone and must stay importable without the project.
+Runs under `python -P -s -S` with an environment made for it, so neither the host's variables nor its site-packages are
+visible; the only import paths are the interpreter's standard library, the function's package, PYTHONPATH as the
+template sets it and the runtime's own packages. Uses the standard library alone and must stay importable without the
+project.
 
 Argument: one JSON object, see `harness.lambda_service.environment`.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 1, 2, 4, 0x4000, 0x40000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 PARENT_VARIABLE = "HARNESS_PARENT"
 """Environment variable with the process id of whoever starts a process of the engine. Asking the kernel instead would
@@ -63,6 +64,23 @@ def hide_shared_memory() -> None:
     )
 
 
+def name_user(passwd: str) -> None:
+    """Put the file `passwd` in the place of /etc/passwd, in the mount namespace that `hide_shared_memory` made.
+
+    The home folder of the user is then not that of whoever runs the harness, and HOME is unset, as on Lambda. Raises
+    OSError where the kernel refuses.
+    """
+    _check(_libc().mount(passwd.encode(), b"/etc/passwd", None, MS_BIND, None), "mount over /etc/passwd")
+
+
+def _user_is_named(passwd: str) -> bool:
+    try:
+        name_user(passwd)
+    except OSError:
+        return False  # HOME does instead
+    return True
+
+
 def apply_limits(options: dict[str, Any]) -> None:
     """Join the control groups and set the resource limits named in `options`; raises OSError."""
     for procs in options["cgroup_procs"]:
@@ -71,6 +89,8 @@ def apply_limits(options: dict[str, Any]) -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
     if options["hide_shm"]:
         hide_shared_memory()
+    if not options["hide_shm"] or not options["passwd"] or not _user_is_named(options["passwd"]):
+        os.environ["HOME"] = options["home"]
 
 
 def _libc() -> ctypes.CDLL:
@@ -89,8 +109,9 @@ def main() -> None:
     die_with_parent(options["parent"])
     apply_limits(options)
     # The folder of this script is not part of the function's world.
-    standard_library = [p for p in sys.path if p and Path(p).resolve() != Path(__file__).resolve().parent]
-    sys.path[:] = [options["code_dir"], *standard_library, options["runtime_dir"]]
+    outside = (str(Path(__file__).resolve().parent), options["runtime_dir"])
+    others = [p for p in sys.path if p and p not in outside]
+    sys.path[:] = [options["code_dir"], *others, options["runtime_dir"]]
     handler = options["handler"]
     sys.argv = ["bootstrap", handler]
     from awslambdaric.__main__ import main as run_runtime

@@ -116,6 +116,10 @@ class ConcurrencyLedger:
             )
         self._reserved[function] = concurrency
 
+    def reserved(self, function: str) -> int | None:
+        """Return a function's reservation, or None where it has none."""
+        return self._reserved.get(function)
+
     def forget(self, function: str) -> None:
         """Drop all that is known of a removed function."""
         self._reserved.pop(function, None)

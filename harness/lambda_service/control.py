@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import EngineError
+from harness.host_environment import direct
 from harness.lambda_service.model import StackConfig
 from harness.lambda_service.service import TOKEN_HEADER
 
 TIMEOUT_SECONDS = 60.0
-
-# The service is on this machine or on a private network: proxies of the environment know neither.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class LambdaControl:
 
 
 def _answer(request: urllib.request.Request) -> dict[str, Any]:
-    with _opener.open(request, timeout=TIMEOUT_SECONDS) as response:
+    with direct.open(request, timeout=TIMEOUT_SECONDS) as response:
         return dict(json.loads(response.read()))
 
 

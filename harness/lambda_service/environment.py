@@ -13,8 +13,9 @@ import signal
 import sys
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,20 +23,27 @@ from typing import Any
 from harness.lambda_service.activity import wait_running
 from harness.lambda_service.limits import MAX_DESCRIPTORS, MAX_PROCESSES, ControlGroups, Limits
 from harness.lambda_service.model import Function, ServiceSettings
+from harness.lambda_service.output import OutputPipe
 from harness.lambda_service.runtime_api import Invocation, RuntimeAnswer, RuntimeApi, error_body
+from harness.lambda_service.system_logs import SystemLog
+from harness.lambda_service.variables import environment
 
 INIT_TIMEOUT_SECONDS = 10.0
 """Lambda's own init phase limit (developer guide, "Understanding the execution environment lifecycle")."""
 
-_LOG_LINE_LIMIT = 256 * 1024
-"""Bytes of one CloudWatch Logs event (CloudWatch Logs quotas); longer lines are split."""
+LOG_TAIL_BYTES = 4 * 1024
+"""How much of an invocation's log LogType Tail returns (Lambda API reference, Invoke)."""
+
+_USER = "sbx_user1051"
+"""The user that functions find themselves to be, as on Lambda."""
 
 LogSink = Callable[["ExecutionEnvironment", str], None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one invocation. `error_type` is empty on success; times are milliseconds, memory MB."""
+    """The end of one invocation. `error_type` is empty on success; times are milliseconds, memory MB. `log_tail` holds
+    the last of its log, where that was asked for."""
 
     request_id: str
     payload: bytes
@@ -44,6 +52,7 @@ class Outcome:
     billed_ms: int
     init_ms: float | None
     max_memory_mb: int
+    log_tail: str = ""
 
     @property
     def ok(self) -> bool:
@@ -80,6 +89,9 @@ class ExecutionEnvironment:
         self._folder = Path(sandbox.settings.work_dir) / "environments" / self._name
         self._pid_file: Path | None = None
         self._api = RuntimeApi()
+        self._system_log = SystemLog(function)
+        self._output = OutputPipe(self._printed)
+        self._tail: deque[str] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -104,55 +116,70 @@ class ExecutionEnvironment:
             "cgroup_procs": procs,
             "rlimits": self._rlimits(memory),
             "hide_shm": bool(self._sandbox.limits.shared_memory),
+            "passwd": self._password_file(),
+            "home": str(self._folder / "home"),
         }
+        variables = environment(
+            self.function, settings, log_stream=self.log_stream, runtime_api=address, temporary=str(tmp)
+        )
+        self._write(self._system_log.init_started())
         self._started = time.monotonic()
         self._process = await asyncio.create_subprocess_exec(
             base_interpreter(),
-            "-I",
-            "-S",
+            # Not -I: the PYTHON* variables of the template count, and there are no others.
+            *("-P", "-s", "-S"),
             str(Path(__file__).with_name("bootstrap.py")),
             json.dumps(options),
             cwd=self.function.code_dir,
-            env=self._environment(address, tmp),
+            env=variables,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=self._output.write_end,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            limit=_LOG_LINE_LIMIT,
         )
+        self._output.started()
         self._pid_file = Path(settings.work_dir) / "pids" / str(self._process.pid)
         self._pid_file.write_text(self._name)
         self.alive = True
-        self._tasks = [
-            asyncio.create_task(self._read_output(), name=f"output {self._name}"),
-            asyncio.create_task(self._watch_exit(), name=f"exit {self._name}"),
-        ]
+        self._tasks = [asyncio.create_task(self._watch_exit(), name=f"exit {self._name}")]
 
-    async def invoke(self, payload: bytes) -> Outcome:
-        """Run one invocation to its end: an answer, an error, a time-out or the death of the process."""
-        request_id = str(uuid.uuid4())
+    async def invoke(
+        self, payload: bytes, *, request_id: str = "", client_context: str = "", tail: bool = False
+    ) -> Outcome:
+        """Run one invocation to its end: an answer, an error, a time-out or the death of the process.
+
+        `request_id` is made up where none is given; `client_context` is JSON for the function's context; `tail` asks
+        for the end of the log.
+        """
+        request_id = request_id or str(uuid.uuid4())
         function = self.function
+        self._tail = deque() if tail else None
         init_ms: float | None = None
         if not self._initialised:
             failure = await self._initialise()
             init_ms = self._init_ms
             if failure is not None:
-                return self._outcome(request_id, failure, 0.0, init_ms)
+                self._output.drain()
+                return replace(self._outcome(request_id, failure, 0.0, init_ms), log_tail=self._log_tail())
         elif not self._api.ready.is_set():
             await self._wait_first(asyncio.create_task(self._api.ready.wait()), INIT_TIMEOUT_SECONDS)
-        self._sandbox.log(self, f"START RequestId: {request_id} Version: $LATEST")
+        self._output.drain()
+        self._tail = deque() if tail else None
+        self._write(self._system_log.start(request_id))
         began = time.monotonic()
         if self._exit.done():
             answer = self._crash(request_id)
         else:
             deadline = int((time.time() + function.timeout) * 1000)
-            pending = self._api.offer(Invocation(request_id, payload, deadline, function.arn))
+            pending = self._api.offer(Invocation(request_id, payload, deadline, function.arn, client_context))
             answer = await self._answer(request_id, pending, function.timeout)
         duration = (time.monotonic() - began) * 1000
         self.last_used = time.monotonic()
+        # What the function printed precedes what is said of its end.
+        self._output.drain()
         outcome = self._outcome(request_id, answer, duration, init_ms)
         self._report(outcome)
-        return outcome
+        return replace(outcome, log_tail=self._log_tail())
 
     async def close(self) -> None:
         """Kill every process of the environment and remove what it left; safe to call twice."""
@@ -164,6 +191,7 @@ class ExecutionEnvironment:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._output.close()
         for _ in range(50):
             if not self._sandbox.controls.members(self._name):
                 break
@@ -190,6 +218,9 @@ class ExecutionEnvironment:
         limit = max(INIT_TIMEOUT_SECONDS, float(self.function.timeout))
         await self._wait_first(ready, limit)
         self._init_ms = (time.monotonic() - self._started) * 1000
+        failed = self._api.init_error.done() or self._exit.done()
+        status = "success" if self._api.ready.is_set() else "error" if failed else "timeout"
+        self._write(self._system_log.init_done(self._init_ms, status))
         if self._api.init_error.done():
             self.alive = False
             return self._api.init_error.result()
@@ -220,10 +251,10 @@ class ExecutionEnvironment:
         if self._exit.done():
             return self._crash(request_id)
         self.kill()
-        message = f"RequestId: {request_id} Error: Task timed out after {timeout:.2f} seconds"
-        self._sandbox.log(
-            self, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ} {request_id} {message.partition('Error: ')[2]}"
-        )
+        reason = f"Task timed out after {timeout:.2f} seconds"
+        self._output.drain()
+        self._write(self._system_log.failed(request_id, reason, timed_out=True))
+        message = f"RequestId: {request_id} Error: {reason}"
         return RuntimeAnswer(error_body("Sandbox.Timedout", message), "Sandbox.Timedout")
 
     def _crash(self, request_id: str) -> RuntimeAnswer:
@@ -233,8 +264,10 @@ class ExecutionEnvironment:
             reason = f"signal: {'killed' if -code == signal.SIGKILL else name}"
         else:
             reason = f"exit status {code}"
-        message = f"RequestId: {request_id} Error: Runtime exited with error: {reason}"
-        self._sandbox.log(self, message)
+        reason = f"Runtime exited with error: {reason}"
+        self._output.drain()
+        self._write(self._system_log.failed(request_id, reason, timed_out=False))
+        message = f"RequestId: {request_id} Error: {reason}"
         return RuntimeAnswer(error_body("Runtime.ExitError", message), "Runtime.ExitError")
 
     def _outcome(self, request_id: str, answer: RuntimeAnswer, duration_ms: float, init_ms: float | None) -> Outcome:
@@ -245,17 +278,35 @@ class ExecutionEnvironment:
         )
 
     def _report(self, outcome: Outcome) -> None:
-        line = (
-            f"REPORT RequestId: {outcome.request_id}\tDuration: {outcome.duration_ms:.2f} ms\t"
-            f"Billed Duration: {outcome.billed_ms} ms\tMemory Size: {self.function.memory_mb} MB\t"
-            f"Max Memory Used: {outcome.max_memory_mb} MB"
+        status = {"": "success", "Sandbox.Timedout": "timeout", "Runtime.ExitError": "failure"}
+        self._write(
+            self._system_log.end(
+                outcome.request_id,
+                status=status.get(outcome.error_type, "error"),
+                duration_ms=outcome.duration_ms,
+                billed_ms=outcome.billed_ms,
+                max_memory_mb=outcome.max_memory_mb,
+                init_ms=outcome.init_ms,
+                produced_bytes=len(outcome.payload),
+            )
         )
-        if outcome.init_ms is not None:
-            line += f"\tInit Duration: {outcome.init_ms:.2f} ms"
-        if outcome.error_type:
-            line += f"\tStatus: {'timeout' if outcome.error_type == 'Sandbox.Timedout' else 'error'}"
-        self._sandbox.log(self, f"END RequestId: {outcome.request_id}")
-        self._sandbox.log(self, line)
+
+    def _printed(self, line: str) -> None:
+        if self._system_log.passes(line):
+            self._write([line])
+
+    def _write(self, lines: list[str]) -> None:
+        for line in lines:
+            self._sandbox.log(self, line)
+            if self._tail is not None:
+                self._tail.append(line)
+                # Lines of one byte are the shortest: more of them cannot be in the tail.
+                if len(self._tail) > LOG_TAIL_BYTES:
+                    self._tail.popleft()
+
+    def _log_tail(self) -> str:
+        text = "".join(f"{line}\n" for line in self._tail or ()).encode()
+        return text[-LOG_TAIL_BYTES:].decode("utf-8", "ignore")
 
     def max_memory_mb(self) -> int:
         """Return the most memory used so far, in MB: of the whole environment where a control group tells."""
@@ -266,6 +317,22 @@ class ExecutionEnvironment:
             peaks.append(_peak_of_process(self._process.pid))
         return math.ceil(max(peaks) / (1024 * 1024))
 
+    def _password_file(self) -> str:
+        """Write what takes the place of /etc/passwd: this process's user has Lambda's name and a home of its own.
+
+        Returns its path, or an empty string where there is nothing to replace.
+        """
+        original = Path("/etc/passwd")
+        if not original.is_file():
+            return ""
+        uid, gid = os.geteuid(), os.getegid()
+        lines = original.read_text(errors="replace").splitlines()
+        others = [line for line in lines if line.split(":")[2:3] != [str(uid)]]
+        own = f"{_USER}:x:{uid}:{gid}::{self._folder / 'home'}:/sbin/nologin"
+        path = self._folder / "passwd"
+        path.write_text("\n".join([own, *others, ""]))
+        return str(path)
+
     def _rlimits(self, memory: int) -> dict[str, int]:
         limits = {"RLIMIT_NOFILE": MAX_DESCRIPTORS, "RLIMIT_CORE": 0}
         if self._sandbox.limits.memory.startswith("rlimit"):
@@ -274,56 +341,6 @@ class ExecutionEnvironment:
         if hard != resource.RLIM_INFINITY:
             limits["RLIMIT_NOFILE"] = min(MAX_DESCRIPTORS, hard)
         return limits
-
-    def _environment(self, runtime_api: str, tmp: Path) -> dict[str, str]:
-        """Return exactly what the function sees: AWS's variables, the SDK's endpoints, the template's own."""
-        function, settings = self.function, self._sandbox.settings
-        endpoints = {
-            f"AWS_ENDPOINT_URL_{_endpoint_suffix(service)}": url
-            for service, url in settings.endpoints.items()
-            if service != "default"
-        }
-        return {
-            "AWS_LAMBDA_RUNTIME_API": runtime_api,
-            "AWS_LAMBDA_FUNCTION_NAME": function.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
-            "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
-            "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
-            "AWS_REGION": settings.region,
-            "AWS_DEFAULT_REGION": settings.region,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_ENDPOINT_URL": settings.endpoints["default"],
-            **endpoints,
-            "LAMBDA_TASK_ROOT": function.code_dir,
-            "LAMBDA_RUNTIME_DIR": settings.runtime_dir,
-            "_HANDLER": function.handler,
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "TZ": ":UTC",
-            "TMPDIR": str(tmp),
-            **function.environment,
-        }
-
-    async def _read_output(self) -> None:
-        if self._process is None or self._process.stdout is None:
-            raise RuntimeError("output is read only of a started process")
-        stream = self._process.stdout
-        while True:
-            try:
-                line = await stream.readuntil(b"\n")
-            except asyncio.LimitOverrunError as error:
-                line = await stream.readexactly(min(error.consumed, _LOG_LINE_LIMIT) or 1)
-            except asyncio.IncompleteReadError as error:
-                if error.partial:
-                    self._sandbox.log(self, error.partial.decode("utf-8", "replace"))
-                return
-            text = line.decode("utf-8", "replace").rstrip("\n")
-            if text:
-                self._sandbox.log(self, text)
 
     async def _watch_exit(self) -> None:
         if self._process is None:
@@ -337,11 +354,6 @@ class ExecutionEnvironment:
 def base_interpreter() -> str:
     """Return the interpreter beneath the virtual environment, which sees none of its packages."""
     return str(getattr(sys, "_base_executable", None) or sys.executable)
-
-
-def _endpoint_suffix(service: str) -> str:
-    # The SDKs derive the variable from the service id, which has a space where boto3's name has none.
-    return {"dynamodbstreams": "DYNAMODB_STREAMS", "logs": "CLOUDWATCH_LOGS"}.get(service, service.upper())
 
 
 def _peak_of_process(pid: int) -> int:

@@ -25,7 +25,8 @@ class Function:
     """One function: where its unpacked code lies and what its execution environments get.
 
     `code_dir` holds the unpacked deployment package. `reserved_concurrency` of None means the function draws
-    on the account's unreserved pool; 0 means it is switched off, as on AWS.
+    on the account's unreserved pool; 0 means it is switched off, as on AWS. `dead_letter_arn` names the queue of
+    asynchronous events that failed for good; `log_format` is Text or JSON, and the levels count with JSON only.
     """
 
     name: str
@@ -38,6 +39,10 @@ class Function:
     environment: Mapping[str, str]
     log_group: str
     reserved_concurrency: int | None = None
+    dead_letter_arn: str = ""
+    log_format: str = "Text"
+    application_log_level: str = "INFO"
+    system_log_level: str = "INFO"
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,13 @@ class FunctionFigures:
         return data
 
 
-def _not_started(error: Exception) -> Outcome:
+class UnknownFunction(KeyError):
+    """The function of an invocation does not exist, or no longer."""
+
+
+def _not_started(error: Exception, request_id: str) -> Outcome:
     body = error_body("Sandbox.StartFailed", str(error))
-    return Outcome(str(uuid.uuid4()), body, "Sandbox.StartFailed", 0.0, 0, None, 0)
+    return Outcome(request_id or str(uuid.uuid4()), body, "Sandbox.StartFailed", 0.0, 0, None, 0)
 
 
 class EnvironmentPool:
@@ -103,9 +107,16 @@ class EnvironmentPool:
         environments = self._warm.pop(name, []) + [e for e in self._busy if e.function.name == name]
         await asyncio.gather(*(e.close() for e in environments))
 
-    async def invoke(self, name: str, payload: bytes) -> Outcome:
-        """Run one invocation; raises Throttled without running anything, KeyError for an unknown function."""
-        function = self._functions[name]
+    async def invoke(
+        self, name: str, payload: bytes, *, request_id: str = "", client_context: str = "", tail: bool = False
+    ) -> Outcome:
+        """Run one invocation, see `ExecutionEnvironment.invoke`.
+
+        Raises Throttled without running anything, UnknownFunction for a function that is not there.
+        """
+        function = self._functions.get(name)
+        if function is None:
+            raise UnknownFunction(name)
         figures = self.figures[name]
         if not self._ledger.try_acquire(name):
             figures.throttles += 1
@@ -120,9 +131,11 @@ class EnvironmentPool:
                     # Out of processes or memory on this machine: to the event source it is a failed invocation.
                     _log.error("no execution environment for %s: %s", name, error)
                     figures.errors += 1
-                    return _not_started(error)
+                    return _not_started(error, request_id)
                 try:
-                    outcome = await environment.invoke(payload)
+                    outcome = await environment.invoke(
+                        payload, request_id=request_id, client_context=client_context, tail=tail
+                    )
                 except BaseException:
                     # Cut off in the middle: whatever the process is doing must not meet the next invocation.
                     environment.alive = False
@@ -134,6 +147,10 @@ class EnvironmentPool:
                 self._ledger.release(name)
         self._count(figures, outcome)
         return outcome
+
+    def switched_off(self, name: str) -> bool:
+        """Return whether a function has a reserved concurrency of 0, so that nothing of it will run."""
+        return self._ledger.reserved(name) == 0
 
     def running(self, name: str) -> int:
         """Return how many invocations of a function run now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -21,12 +22,14 @@ _PREFIX = "/2018-06-01/runtime/invocation/"
 
 @dataclass(frozen=True)
 class Invocation:
-    """What the runtime is given for one invocation. `deadline_ms` is Unix time in milliseconds."""
+    """What the runtime is given for one invocation. `deadline_ms` is Unix time in milliseconds, `client_context` JSON
+    in ASCII, or empty."""
 
     request_id: str
     payload: bytes
     deadline_ms: int
     function_arn: str
+    client_context: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,16 +99,15 @@ class RuntimeApi:
         self.ready.set()
         invocation = await self._offered
         self._offered = asyncio.get_running_loop().create_future()
-        return web.Response(
-            body=invocation.payload,
-            content_type="application/json",
-            headers={
-                "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
-                "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
-                "Lambda-Runtime-Invoked-Function-Arn": invocation.function_arn,
-                "Lambda-Runtime-Trace-Id": f"Root=1-{invocation.request_id[:8]};Sampled=0",
-            },
-        )
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
+            "Lambda-Runtime-Invoked-Function-Arn": invocation.function_arn,
+            "Lambda-Runtime-Trace-Id": _trace_id(invocation.request_id),
+        }
+        if invocation.client_context:
+            headers["Lambda-Runtime-Client-Context"] = invocation.client_context
+        return web.Response(body=invocation.payload, content_type="application/json", headers=headers)
 
     def _take(self, request_id: str, kind: str, body: bytes, request: web.BaseRequest) -> web.Response:
         if self._answer is None or self._answer.done() or request_id != self._current:
@@ -124,6 +126,12 @@ class RuntimeApi:
         else:
             return web.json_response({"errorMessage": f"no answer of kind {kind!r}"}, status=404)
         return _accepted()
+
+
+def _trace_id(request_id: str) -> str:
+    # X-Ray's format: eight digits of the time, 24 of the trace, 16 of the parent (X-Ray developer guide).
+    digits = request_id.replace("-", "")
+    return f"Root=1-{int(time.time()):08x}-{digits[:24]};Parent={digits[-16:]};Sampled=0"
 
 
 _TOO_LARGE = "Function.ResponseSizeTooLarge"

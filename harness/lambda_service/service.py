@@ -8,6 +8,7 @@ and delete stacks, get the report. `GET /_control/health` alone wants none.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import logging
 import os
@@ -21,7 +22,7 @@ from aiohttp import web
 from botocore.credentials import Credentials
 
 from harness.errors import HarnessError
-from harness.lambda_service import limits, packages
+from harness.lambda_service import invoke_api, limits, packages
 from harness.lambda_service.aws import AwsClient
 from harness.lambda_service.concurrency import ConcurrencyLedger, profile_named
 from harness.lambda_service.environment import ExecutionEnvironment, Sandbox
@@ -30,17 +31,13 @@ from harness.lambda_service.event_sources.sqs import SqsPoller
 from harness.lambda_service.event_sources.streams import StreamPoller
 from harness.lambda_service.invoker import AsyncInvoker, Destinations
 from harness.lambda_service.logs import LogShipper
-from harness.lambda_service.model import (
-    ASYNC_PAYLOAD_LIMIT,
-    SYNC_PAYLOAD_LIMIT,
-    ServiceSettings,
-    StackConfig,
-)
-from harness.lambda_service.pool import EnvironmentPool, Throttled
+from harness.lambda_service.model import SYNC_PAYLOAD_LIMIT, ServiceSettings, StackConfig
+from harness.lambda_service.pool import EnvironmentPool, Throttled, UnknownFunction
 from harness.lambda_service.tasks import spawn
 
 _log = logging.getLogger(__name__)
 TOKEN_HEADER = "X-Harness-Token"  # noqa: S105  the name of a header, not a secret
+_REQUEST_ID = "x-amzn-RequestId"
 Poller = SqsPoller | StreamPoller | NotificationPoller
 
 
@@ -118,6 +115,7 @@ class LambdaService:
         stack = self._stacks.pop(name, None)
         for function in stack.functions if stack else ():
             await self._pool.remove(function.name)
+            self._invoker.forget(function.name)
 
     def report(self) -> dict[str, Any]:
         """Return limits in force and the figures of every function."""
@@ -212,18 +210,13 @@ class LambdaService:
         return web.json_response({"stacks": sorted(self._stacks)})
 
     async def _post_package(self, request: web.Request) -> web.Response:
-        package, size = bytearray(), 0
-        # Read in pieces, because the application's own limit is that of invocations, and to the end, because a client
-        # that still sends would not hear the refusal.
-        async for piece in request.content.iter_chunked(1024 * 1024):
-            size += len(piece)
-            if size <= packages.UPLOAD_LIMIT:
-                package += piece
-        if size > packages.UPLOAD_LIMIT:
-            message = f"the deployment package has {size} bytes, allowed are {packages.UPLOAD_LIMIT}"
+        try:
+            package = await _body(request, packages.UPLOAD_LIMIT)
+        except _TooLarge as error:
+            message = f"the deployment package has {error.size} bytes, allowed are {packages.UPLOAD_LIMIT}"
             return web.json_response({"message": message}, status=413)
         root = Path(self._settings.work_dir) / "code"
-        folder = await asyncio.to_thread(packages.store, root, bytes(package))
+        folder = await asyncio.to_thread(packages.store, root, package)
         return web.json_response({"folder": str(folder)})
 
     async def _get_health(self, _: web.Request) -> web.Response:
@@ -241,44 +234,69 @@ class LambdaService:
         return web.json_response(self.activity())
 
     async def _invoke(self, request: web.Request) -> web.Response:
-        name = _function_name(request.match_info["name"])
+        # The answer's request id is the invocation's; a refusal has one of its own.
+        request_id = str(uuid.uuid4())
+        try:
+            return await self._answer(request, request_id)
+        except _TooLarge:
+            return _refused(invoke_api.too_large(), request_id)
+        except invoke_api.Refusal as refusal:
+            return _refused(refusal, request_id)
+
+    async def _answer(self, request: web.Request, request_id: str) -> web.Response:
+        name = self._named(request, request.query.get("Qualifier", ""))
+        wanted = invoke_api.parse(name, request.headers, await _body(request, SYNC_PAYLOAD_LIMIT))
         function = self._pool.get(name)
         if function is None:
-            return _refusal("ResourceNotFoundException", f"Function not found: {name}", 404)
-        payload = await request.read() or b"{}"
-        kind = request.headers.get("X-Amz-Invocation-Type", "RequestResponse")
-        limit = ASYNC_PAYLOAD_LIMIT if kind == "Event" else SYNC_PAYLOAD_LIMIT
-        if len(payload) > limit:
-            message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
-            return _refusal("RequestTooLargeException", message, 413)
+            raise self._not_found(name)
+        if wanted.kind == "DryRun":
+            return web.Response(status=204, headers={_REQUEST_ID: request_id})
+        if wanted.kind == "Event":
+            request_id = self._invoker.accept(function, wanted.payload)
+            return web.Response(status=202, headers={_REQUEST_ID: request_id})
         try:
-            orjson.loads(payload)
-        except ValueError as error:
-            return _refusal("InvalidRequestContentException", f"Could not parse request body: {error}", 400)
-        if kind == "DryRun":
-            return web.Response(status=204)
-        if kind == "Event":
-            self._invoker.accept(function, payload)
-            return web.Response(status=202)
-        try:
-            outcome = await self._pool.invoke(name, payload)
+            outcome = await self._pool.invoke(
+                name,
+                wanted.payload,
+                request_id=request_id,
+                client_context=wanted.client_context,
+                tail=wanted.tail,
+            )
         except Throttled:
-            return _refusal("TooManyRequestsException", "Rate Exceeded.", 429)
-        headers = {"X-Amz-Executed-Version": "$LATEST"}
+            raise invoke_api.Refusal("TooManyRequestsException", "Rate Exceeded.", 429) from None
+        except UnknownFunction:
+            raise self._not_found(name) from None
+        headers = {_REQUEST_ID: request_id, "X-Amz-Executed-Version": "$LATEST"}
         if not outcome.ok:
+            # What the runtime client reports is always "Unhandled"; "Handled" was that of runtimes of old.
             headers["X-Amz-Function-Error"] = "Unhandled"
+        if wanted.tail:
+            headers["X-Amz-Log-Result"] = base64.b64encode(outcome.log_tail.encode()).decode()
         return web.Response(body=outcome.payload, content_type="application/json", headers=headers)
 
+    def _named(self, request: web.Request, qualifier: str = "") -> str:
+        settings = self._settings
+        return invoke_api.function_name(
+            request.match_info["name"], qualifier, region=settings.region, account_id=settings.account_id
+        )
+
+    def _not_found(self, name: str) -> invoke_api.Refusal:
+        arn = f"arn:aws:lambda:{self._settings.region}:{self._settings.account_id}:function:{name}"
+        return invoke_api.Refusal("ResourceNotFoundException", f"Function not found: {arn}", 404)
+
     async def _put_concurrency(self, request: web.Request) -> web.Response:
-        name = _function_name(request.match_info["name"])
-        if self._pool.get(name) is None:
-            return _refusal("ResourceNotFoundException", f"Function not found: {name}", 404)
-        value = int(orjson.loads(await request.read())["ReservedConcurrentExecutions"])
+        request_id = str(uuid.uuid4())
         try:
+            name = self._named(request)
+            if self._pool.get(name) is None:
+                raise self._not_found(name)
+            value = _reservation(await request.read())
             self._ledger.reserve(name, value)
+        except invoke_api.Refusal as refusal:
+            return _refused(refusal, request_id)
         except HarnessError as error:
-            return _refusal("InvalidParameterValueException", str(error), 400)
-        return web.json_response({"ReservedConcurrentExecutions": value})
+            return _refused(invoke_api.Refusal("InvalidParameterValueException", str(error), 400), request_id)
+        return web.json_response({"ReservedConcurrentExecutions": value}, headers={_REQUEST_ID: request_id})
 
     async def _stop_pollers(self, name: str) -> None:
         await asyncio.gather(*(poller.stop() for poller in self._pollers.pop(name, [])))
@@ -292,14 +310,43 @@ class LambdaService:
         self._logs.add(environment.function.log_group, environment.log_stream, line)
 
 
-def _function_name(reference: str) -> str:
-    """Return the plain name of a function given by name or ARN."""
-    return reference.rsplit(":function:", maxsplit=1)[-1].split(":", maxsplit=1)[0]
+class _TooLarge(Exception):
+    """A request's body has `size` bytes, more than it may."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
 
 
-def _refusal(code: str, message: str, status: int) -> web.Response:
+async def _body(request: web.Request, limit: int) -> bytes:
+    """Return a request's body; raises _TooLarge where it exceeds `limit` bytes.
+
+    It is read to the end all the same, because a client that still sends would not hear the refusal, but not kept.
+    """
+    body, size = bytearray(), 0
+    async for piece in request.content.iter_chunked(1024 * 1024):
+        size += len(piece)
+        if size <= limit:
+            body += piece
+    if size > limit:
+        raise _TooLarge(size)
+    return bytes(body)
+
+
+def _reservation(body: bytes) -> int:
+    try:
+        value = orjson.loads(body)["ReservedConcurrentExecutions"]
+    except (ValueError, KeyError, TypeError):
+        value = None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        message = "ReservedConcurrentExecutions is needed: a whole number of at least 0"
+        raise invoke_api.Refusal("InvalidParameterValueException", message, 400)
+    return value
+
+
+def _refused(refusal: invoke_api.Refusal, request_id: str) -> web.Response:
     return web.json_response(
-        {"Type": "User", "message": message, "Message": message},
-        status=status,
-        headers={"x-amzn-ErrorType": code},
+        {"Type": "User", "message": refusal.message, "Message": refusal.message},
+        status=refusal.status,
+        headers={"x-amzn-ErrorType": refusal.code, _REQUEST_ID: request_id},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from harness.load.session import Found, LoadSession
 from harness.report import write_report
 from harness.results import save_result
 from harness.run.clock import RunClock
-from harness.run.core import STACK, TEMPLATE, ProgressBar, keep_logs
+from harness.run.core import STACK, TEMPLATE, ProgressBar
 from harness.run.display import make_display
+from harness.run.record import logs_kept, recorded
 
 WARMUP_SEED = 1000
 """Added to the load's seed, so that the warm-up has other files."""
@@ -88,10 +89,11 @@ class Loader:
     def run(self, engine: Engine, options: LoadOptions, folder: Path) -> LoadRun:
         """Drive one load and audit it; writes the results into `folder`.
 
-        Raises EnvironmentProblem where nothing was uploaded, StageStuck, and EngineError where the engine ends.
+        Raises EnvironmentProblem where nothing was uploaded, StageStuck, and EngineError where the engine ends; then
+        `folder` has the logs and `error.json`, and the error's hint names it.
         """
         spec = options.spec
-        with translated(engine):
+        with recorded(folder), logs_kept(engine, folder), translated(engine):
             deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
             self.say(f"deployed   stack {STACK} on engine {engine.name}, {len(deployment.outputs)} outputs")
             warmed = self.warm_up(engine, deployment, options, folder)
@@ -159,11 +161,8 @@ class Loader:
                 cache=options.cache,
                 clock=clock,
             )
-            try:
+            with logs_kept(engine, folder), closing(session):
                 yield session
-            finally:
-                session.close()
-                keep_logs(engine, folder)
 
     def say(self, text: str) -> None:
         """Print a line, unless quiet."""

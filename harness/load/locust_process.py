@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -21,6 +21,7 @@ from harness.engines.base import Deployment, Engine
 from harness.engines.embedded.guard import MARK
 from harness.engines.embedded.processes import tail
 from harness.errors import EnvironmentProblem
+from harness.host_environment import child_environment
 from harness.lambda_service.bootstrap import PARENT_VARIABLE
 from harness.load.schedule import LoadSpec
 
@@ -139,22 +140,16 @@ class LocustProcess:
 
 
 def _start(command: Sequence[str], engine: Engine, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    variables: Mapping[str, str] = {
-        **os.environ,
-        "AWS_ENDPOINT_URL": engine.endpoints.url("s3"),
-        "AWS_DEFAULT_REGION": engine.endpoints.region,
-        "PYTHONPATH": os.pathsep.join(
-            [str(LOCUSTFILE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])],
-        ),
-        PARENT_VARIABLE: str(os.getpid()),
-    }
+    fixed = {"AWS_ENDPOINT_URL": engine.endpoints.url("s3"), PARENT_VARIABLE: str(os.getpid())}
     work_dir = getattr(engine, "work_dir", None)
     if work_dir is not None:
         # The engine's guard ends every process that carries this mark, should the harness be killed.
-        variables = {**variables, MARK: str(work_dir)}
+        fixed[MARK] = str(work_dir)
     return subprocess.Popen(
         command,
-        env=variables,
+        # Not the user's working folder: its locust.conf and pyproject.toml would be read.
+        cwd=LOCUSTFILE.parent,
+        env=child_environment(os.environ, fixed=fixed),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

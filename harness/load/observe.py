@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.engines.base import Deployment, Engine
 from harness.engines.localstack import LocalStackEngine
+from harness.entry import enter
 from harness.lambda_service.bootstrap import die_with_parent, parent_from_environment
 from harness.load.monitor import Monitor
 from harness.run.core import STACK
@@ -40,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    enter(main)

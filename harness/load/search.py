@@ -22,6 +22,7 @@ from harness.load.session import Found, LoadSession
 from harness.report import write_report
 from harness.results import save_result
 from harness.run.core import STACK, TEMPLATE
+from harness.run.record import logs_kept, recorded
 
 WARMUP_SECONDS = 5.0
 """Load before the first step, for functions to start."""
@@ -139,7 +140,7 @@ class Searcher(Loader):
         load = LoadOptions(
             spec, WARMUP_SECONDS, options.locust, options.parameters, options.stall_timeout, options.cache
         )
-        with translated(engine):
+        with recorded(folder), logs_kept(engine, folder), translated(engine):
             deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
             self.say(f"deployed   stack {STACK} on engine {engine.name}, {len(deployment.outputs)} outputs")
             began = time.monotonic()

@@ -11,7 +11,7 @@ from rich.table import Table
 from harness.load.core import LoadRun
 from harness.load.result import first_errors
 from harness.results import memory_scope
-from harness.run.summary import print_doubt
+from harness.run.summary import print_doubt, print_unattributed
 
 PERCENTILES = ("50", "90", "95", "99", "99.9")
 _NAMES = {"upload": "upload", "end_to_end": "end to end"}
@@ -76,6 +76,7 @@ def print_audit(console: Console, report: Any) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    print_unattributed(console, report)
     for problem, count in report.problems.items():
         console.print(f"           [red]{count:,} × {problem}[/]", highlight=False)
     for finding in report.findings:

@@ -44,6 +44,8 @@ def verdict_of(audit: Mapping[str, Any], failed_uploads: int = 0) -> Verdict:
         f"{audit['rows']:,} rows in = {audit['updated']:,} updated + {quarantined:,} quarantined "
         f"+ {dead:,} in dead-letter queues."
     )
+    if stray := sum(sum(kinds.values()) for kinds in audit.get("unattributed", {}).values()):
+        sentence += f" {stray:,} dead-letter messages name no row."
     if not audit["conserved"]:
         problems = ", ".join(f"{count:,} × {name}" for name, count in audit["problems"].items())
         return Verdict("bad", "Not conserved", f"{sentence} {problems or 'The sums do not agree'}.")
@@ -167,6 +169,15 @@ def rejected_table(audit: Mapping[str, Any]) -> Table:
     for stage, reasons in audit["dead_letters"].items():
         rows += [(f"{stage} DLQ", reason, f"{count:,}") for reason, count in sorted(reasons.items())]
     return Table("Rows in quarantine and dead-letter queues, by reason", ("where", "reason", "rows"), tuple(rows), 2)
+
+
+def unattributed_table(audit: Mapping[str, Any]) -> Table | None:
+    """Return the dead-letter messages that name no row, by stage and what they are; None where there are none."""
+    found = audit.get("unattributed", {})
+    rows = [(f"{stage} DLQ", what, f"{n:,}") for stage, kinds in found.items() for what, n in sorted(kinds.items())]
+    if not rows:
+        return None
+    return Table("Dead-letter messages that name no row", ("where", "what", "messages"), tuple(rows), 2)
 
 
 def problem_table(audit: Mapping[str, Any]) -> Table | None:

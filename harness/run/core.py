@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ import psutil
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from handlers.dialect import AUTO, STRICT, Dialect
 from harness.audit import AuditReport, audit
 from harness.audit.audit import Audited, count_items
 from harness.bench.engine import Loop, measure, shares_of_ceiling
@@ -28,6 +28,7 @@ from harness.report import write_report
 from harness.results import save_result
 from harness.run.clock import RunClock
 from harness.run.display import make_display
+from harness.run.record import logs_kept, recorded
 from harness.run.rest import audited_at_rest
 from harness.run.watch import Watched, Watcher
 from harness.upload import Upload, upload
@@ -91,7 +92,16 @@ class Runner:
         or not even a thousand rows, would not fit.
         """
         if options.file is not None:
-            foreign = scan_foreign(options.file)
+            foreign = scan_foreign(
+                options.file,
+                options.parameters.get("Delimiter", AUTO),
+                options.parameters.get("Quotes", STRICT),
+            )
+            self._say(
+                f"file       {foreign.records:,} rows on {foreign.lines:,} lines with the header's, "
+                + ("its delimiter is open" if foreign.undecided else _columns_of(foreign))
+                + f", {foreign.file_bytes / 1e6:.1f} MB"
+            )
             if in_memory:
                 _refuse_if_too_many(foreign.records)
             return Input(options.file, foreign.records, None, None, foreign)
@@ -118,9 +128,9 @@ class Runner:
         """Deploy, upload, watch and audit on a started engine; writes the results into `folder`.
 
         Raises StageStuck, EnvironmentProblem where rows never come to rest, and EngineError where the engine ends or no
-        longer answers.
+        longer answers; `folder` then has the logs and `error.json`, and the error's hint names it.
         """
-        with translated(engine), RunClock() as clock:
+        with recorded(folder), logs_kept(engine, folder), translated(engine), RunClock() as clock:
             return self._run(engine, given, options, folder, clock)
 
     def _run(self, engine: Engine, given: Input, options: RunOptions, folder: Path, clock: RunClock) -> RunResult:
@@ -157,7 +167,6 @@ class Runner:
         result = self._result(engine, given, options, sent, watched, found, ceiling, pipeline, began_at)
         result |= clock.doubt().to_json()
         save_result(folder, {"run": folder.name, **result})
-        keep_logs(engine, folder)
         write_report(folder)
         return RunResult(folder, options, deployment, given.rows, sent, watched, found, ceiling, pipeline, result)
 
@@ -201,7 +210,7 @@ class Runner:
             "began": round(began, 3),
             "watched_seconds": round(watched.seconds, 3),
             "engine": vars(report) | {"versions": dict(report.versions)},
-            "spec": given.spec.to_json() if given.spec else {"file": given.path.name, "rows": given.rows},
+            "spec": _spec_of(given),
             "corpus": {
                 "file_bytes": sent.file_bytes,
                 "sha256": given.manifest.sha256 if given.manifest else "",
@@ -232,17 +241,6 @@ class Runner:
         return ProgressBar(self._console, label, total, data=data, hidden=self._quiet)
 
 
-def keep_logs(engine: Engine, folder: Path) -> None:
-    """Copy the engine's logs to `folder`/engine; an engine without a work folder here has none."""
-    work_dir = getattr(engine, "work_dir", None)
-    if work_dir is None:
-        return
-    kept = folder / "engine"
-    kept.mkdir(exist_ok=True)
-    for log in Path(work_dir).glob("*.log"):
-        shutil.copy(log, kept / log.name)
-
-
 class ProgressBar:
     """A progress bar; entering it gives a function that takes the count so far."""
 
@@ -266,6 +264,19 @@ class ProgressBar:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+
+def _columns_of(foreign: ForeignSummary) -> str:
+    return f"{len(foreign.columns):,} columns by {Dialect(foreign.delimiter).name}"
+
+
+def _spec_of(given: Input) -> dict[str, Any]:
+    if given.spec is not None:
+        return given.spec.to_json()
+    spec: dict[str, Any] = {"file": given.path.name, "rows": given.rows}
+    if given.foreign is not None:
+        spec |= {"lines": given.foreign.lines, "columns": len(given.foreign.columns)}
+    return spec
 
 
 def _refuse_if_too_many(rows: int) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from harness.audit import AuditReport
 from harness.results import memory_scope, void_reason
 from harness.run.core import RunResult
 
@@ -82,6 +84,8 @@ def _print_audit(console: Console, run: RunResult) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    for said in run.watched.totals["clean"].notes["rejected"]:
+        console.print(f"           [bold yellow]refused as a whole[/]: {escape(said)}", highlight=False, soft_wrap=True)
     if report.quarantined:
         console.print(f"           quarantined: {_list(report.quarantined)}", highlight=False, soft_wrap=True)
     for stage, reasons in report.dead_letters.items():
@@ -89,6 +93,7 @@ def _print_audit(console: Console, run: RunResult) -> None:
             console.print(f"           {stage} DLQ: {_list(reasons)}", highlight=False, soft_wrap=True)
     if report.duplicate_letters:
         console.print(f"           {report.duplicate_letters:,} second copies in quarantine and DLQs", highlight=False)
+    print_unattributed(console, report)
     for problem, count in report.problems.items():
         console.print(f"           [red]{count:,} × {problem}[/]", highlight=False)
     for finding in report.findings:
@@ -97,5 +102,18 @@ def _print_audit(console: Console, run: RunResult) -> None:
         )
 
 
+def print_unattributed(console: Console, report: AuditReport) -> None:
+    """Print the dead-letter messages that are no rows: nobody should have to find them by chance."""
+    for stage, kinds in report.unattributed.items():
+        console.print(
+            f"           [bold yellow]{stage} DLQ, messages that name no row:[/] {_list(kinds)}; "
+            f"`harness dlq show {stage}`",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if report.other_objects:
+        console.print(f"           {report.other_objects:,} dead-letter messages are of other objects", highlight=False)
+
+
 def _list(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{n:,} {reason}" for reason, n in sorted(counts.items()))
+    return ", ".join(f"{n:,} {escape(reason)}" for reason, n in sorted(counts.items()))

@@ -17,6 +17,7 @@ from harness.errors import EnvironmentProblem
 from harness.fingerprint import fingerprint
 from harness.gate.document import figure
 from harness.results import save_result, void_reason
+from harness.run.record import LOGS, recorded
 from harness.suites.aggregate import aggregate, is_conserved
 from harness.suites.model import Kind, Suite
 
@@ -55,7 +56,8 @@ def run_suite(suite: Suite, options: SuiteOptions, folder: Path, execute: Execut
         options.say(f"[bold]{suite.name}[/]: {what}{'' if warming else f' of {suite.repetitions}'}")
         place = folder / name
         place.mkdir()
-        result = run_one(suite, options, place)
+        with recorded(place):
+            result = run_one(suite, options, place)
         lost = not is_conserved(result)
         if lost or not warming:
             results[name] = result
@@ -97,7 +99,7 @@ def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]
     asked = RunOptions(suite.corpus, None, dict(suite.parameters), ceiling=False)
     runner = Runner(options.console, quiet=options.quiet)
     given = runner.prepare(asked, in_memory=options.engine == "embedded")
-    with create(options.engine, profile=options.profile) as engine:
+    with create(options.engine, profile=options.profile, logs=folder / LOGS) as engine:
         return runner.run(engine, given, asked, folder).result
 
 
@@ -112,7 +114,7 @@ def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any
     port = free_port("127.0.0.1") if setting.processes else 0
     locust = LocustOptions(users=setting.users, processes=setting.processes, master_port=port)
     asked = LoadOptions(setting.spec, setting.warmup, locust, dict(suite.parameters))
-    with create(options.engine, profile=options.profile) as engine:
+    with create(options.engine, profile=options.profile, logs=folder / LOGS) as engine:
         finished = Loader(options.console, quiet=options.quiet).run(engine, asked, folder)
     if not finished.conserved:
         # The warm-up's files are audited apart; its loss is the repetition's.
@@ -124,7 +126,7 @@ def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any
 def _insert(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
     from harness.bench.insert import run_insert
 
-    with create(options.engine, profile=options.profile) as engine:
+    with create(options.engine, profile=options.profile, logs=folder / LOGS) as engine:
         result = run_insert(engine, suite.corpus, dict(suite.parameters), folder)
     save_result(folder, {"run": folder.name, **result})
     return result

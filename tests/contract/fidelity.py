@@ -12,7 +12,8 @@ from typing import Literal
 
 import pytest
 
-from harness.lambda_service.mapping_properties import RESOURCE_TYPE, rows
+from harness.engines.embedded import properties
+from harness.lambda_service import mapping_properties
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "fidelity.md"
 ENGINES = ("embedded", "localstack", "localstack-data")
@@ -95,6 +96,53 @@ BEHAVIOURS: dict[str, dict[str, str]] = {
         "output_when_a_function_prints_reaches_its_log_group_with_a_report_line": (
             "Output reaches the log group between START and REPORT lines"
         ),
+    },
+    "test_invocation": {
+        "asynchronous_event_when_it_is_retried_is_one_request": (
+            "All attempts of an asynchronous event, and its destination's record, have one request id"
+        ),
+        "asynchronous_event_when_its_function_has_a_dead_letter_queue_ends_there_as_it_was": (
+            "DeadLetterConfig: the event itself, with RequestID, ErrorCode and ErrorMessage; a destination beside it"
+        ),
+        "asynchronous_event_when_it_succeeds_goes_to_the_success_destination": "The on-success destination",
+        "asynchronous_event_when_its_function_is_switched_off_is_dead_lettered_unrun": (
+            "Reserved concurrency 0 sends asynchronous events to the dead-letter queue at once"
+        ),
+        "asynchronous_event_when_larger_than_one_megabyte_is_refused": "Asynchronous events over 1 MB are refused",
+        "client_context_when_given_reaches_the_function": "Invoke: ClientContext reaches the function",
+        "client_context_when_it_is_no_base64_of_json_is_refused[no base64]": (
+            "Invoke: a ClientContext that is no base64 is refused"
+        ),
+        "client_context_when_it_is_no_base64_of_json_is_refused[no json]": (
+            "Invoke: a ClientContext that is no JSON is refused"
+        ),
+        "log_tail_when_asked_for_has_the_last_four_kilobytes": "Invoke: LogType Tail returns the last 4 KB of the log",
+        "request_id_when_a_function_answers_is_the_one_it_saw": "Invoke: the answer's request id is the function's",
+        "dry_run_when_asked_for_runs_nothing": "Invoke: DryRun",
+        "qualifier_when_it_names_no_version_is_refused": "Invoke: $LATEST, and unknown qualifiers are refused",
+        "function_when_its_template_sets_a_reserved_variable_is_refused_by_name[region]": (
+            "A template that sets AWS_REGION is refused"
+        ),
+        "function_when_its_template_sets_a_reserved_variable_is_refused_by_name[session token]": (
+            "A template that sets AWS_SESSION_TOKEN is refused"
+        ),
+        "function_when_its_template_sets_a_reserved_variable_is_refused_by_name[task root]": (
+            "A template that sets LAMBDA_TASK_ROOT is refused"
+        ),
+        "function_when_its_variables_exceed_four_kilobytes_is_refused": "Variables of at most 4 KB",
+        "environment_when_a_function_looks_has_every_variable_that_lambda_defines": (
+            "Every variable that Lambda defines is there"
+        ),
+        "variable_when_the_template_has_a_boolean_is_lower_case": "`true` in a template is the variable's value true",
+        "variable_when_it_is_pythonpath_counts_for_imports": "PYTHONPATH of a template counts for imports",
+        "home_when_a_function_looks_is_nobodys_on_this_machine": "A function's home is not that of the machine's user",
+        "log_when_its_format_is_json_holds_objects_with_level_time_and_request": (
+            "LogFormat JSON and ApplicationLogLevel"
+        ),
+        "system_log_when_the_format_is_json_holds_platform_events_of_its_level": (
+            "LogFormat JSON: platform events, by SystemLogLevel"
+        ),
+        "package_when_it_holds_a_program_and_a_link_keeps_both": "Packages keep Unix permissions and symbolic links",
     },
     "test_sqs": {
         "message_when_it_always_fails_is_received_three_times_then_dead_lettered": (
@@ -190,9 +238,14 @@ BEHAVIOURS: dict[str, dict[str, str]] = {
 }
 """Test module to test (without `test_`) to the behaviour of AWS that it states."""
 
+_UNTRIED = Difference(
+    "untried", "The test is newer than the last run on this engine.", (Exception, pytest.fail.Exception)
+)
+
 DIFFERENCES: dict[str, dict[str, Difference]] = {
     "embedded": {},
     "localstack": {
+        **dict.fromkeys(BEHAVIOURS["test_invocation"], _UNTRIED),
         "timeout_when_function_has_children_kills_them_too": Difference(
             "depends",
             "The program that starts functions inside the image decides. The build tried kills the function's process "
@@ -281,8 +334,8 @@ INTRODUCTION = """\
 
 What each engine does as AWS does. Every row is a test of `tests/contract` that states AWS's behaviour and runs on every
 engine (`pytest tests/contract --engine localstack`). *Differs* and *missing* are tests that are expected to fail there,
-and that fail the suite when they pass. *Not tried* are tests that have not run there yet; the note says what the
-engine's source lets expect. `localstack-data` is LocalStack for the data with our Lambda service for the functions.
+and that fail the suite when they pass; *not tried yet* are tests that no run on that engine has passed or failed.
+`localstack-data` is LocalStack for the data with our Lambda service for the functions.
 `python -m tests.contract.fidelity` writes this file, and a unit test compares it.
 
 The embedded engine and `localstack-data` enforce Lambda's limits where the machine lets them; `harness doctor` says
@@ -305,31 +358,39 @@ def render() -> str:
             cells = [_cell(engine, test, notes) for engine in ENGINES]
             lines.append(f"| {sentence} | {' | '.join(cells)} | `{module}.py::test_{test}` |")
         lines.append("")
-    lines += [*_properties(), ""]
+    lines += _properties()
     if notes:
         lines += ["## Notes", "", *(f"{number}. {note}" for number, note in enumerate(notes, 1)), ""]
     return "\n".join(lines)
 
 
+def _properties() -> list[str]:
+    lines = [
+        "## Properties of AWS::Lambda::* resources",
+        "",
+        "What the embedded engine and `localstack-data` make of each property of the CloudFormation reference. One",
+        "that is refused stops the deployment with its name, unless it has an accepted value; so does an unknown one.",
+        "",
+    ]
+    kind = ""
+    for resource, path, fate, why in (*properties.rows(), *mapping_properties.rows()):
+        if resource != kind:
+            kind = resource
+            lines += ["", f"### {kind}", "", "| property | fate | |", "|---|---|---|"]
+        lines.append(f"| {path} | {fate if fate != 'refused' else '**refused**'} | {why} |")
+    lines += ["", "### Refused types", "", "| type | way out |", "|---|---|"]
+    lines += [f"| {refused} | {hint} |" for refused, hint in sorted(properties.REFUSED_TYPES.items())]
+    return [*lines, ""]
+
+
 _TITLES = {
     "test_environment": "Functions",
+    "test_invocation": "Invocations, variables, logs and packages",
     "test_sqs": "SQS event source mappings",
     "test_streams": "DynamoDB stream event source mappings",
     "test_filters": "Event filtering",
     "test_mappings": "Event source mappings that are refused",
 }
-
-
-def _properties() -> list[str]:
-    return [
-        f"## Properties of {RESOURCE_TYPE}",
-        "",
-        "Where our Lambda service runs the functions. A refused property fails the deployment with its name.",
-        "",
-        "| property | here | |",
-        "|---|---|---|",
-        *(f"| `{path}` | {fate} | {why} |" for _, path, fate, why in rows() if fate != "refused" or "." not in path),
-    ]
 
 
 def _cell(engine: str, test: str, notes: list[str]) -> str:
@@ -338,7 +399,7 @@ def _cell(engine: str, test: str, notes: list[str]) -> str:
         return "as on AWS"
     if found.why not in notes:
         notes.append(found.why)
-    kind = {"depends": "depends on the image", "untried": "not tried"}.get(found.kind, found.kind)
+    kind = {"depends": "depends on the image", "untried": "not tried yet"}.get(found.kind, found.kind)
     return f"**{kind}** ({notes.index(found.why) + 1})"
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from handlers import aws, capture, insert, process, update
 from handlers.aws import AwsError, send_messages
-from handlers.business_rule import ProcessingError, rule_for
+from handlers.business_rule import ProcessingError, Rule, rule_for
 from handlers.record_batch import RecordBatch, RecordBatchError, RowError, decode, encode, parse_record_id
 from handlers.settings import Settings, SettingsError
 from handlers.table_writer import ItemEncoder, TableWriter
@@ -227,6 +227,58 @@ def test_process_when_the_finished_queue_refuses_fails_the_message() -> None:
     assert failures(answer) == ["m0", "m1"]
 
 
+def refusing_cursed(_: str, request: dict[str, Any]) -> dict[str, Any]:
+    failed = [e["Id"] for e in request["Entries"] if request["QueueUrl"] == "finished" and "cursed" in e["MessageBody"]]
+    return {"Failed": [{"Id": i, "SenderFault": True, "Code": "InvalidMessageContents"} for i in failed]}
+
+
+def test_process_when_the_finished_queue_refuses_a_row_sends_just_that_row_alone() -> None:
+    sqs = FakeClient(refusing_cursed)
+    rows = batch(*range(1, 41))
+    rows.rows[16][1] = "cursed"
+    answer = process.run(event(rows, batch(41)), sqs, CONFIG, Context())
+    assert failures(answer) == []
+    passed = [
+        row[0]
+        for _, request in sqs.calls
+        for entry in request["Entries"]
+        if request["QueueUrl"] == "finished" and "cursed" not in entry["MessageBody"]
+        for row in decode(entry["MessageBody"]).rows
+    ]
+    assert sorted(passed) == [row for row in range(1, 42) if row != 17]
+    alone = sqs.sent()[-1]
+    assert alone.error is not None
+    assert (alone.rows, alone.error.reason) == ([rows.rows[16]], "refused_by_queue")
+
+
+def test_process_when_the_rule_fails_on_a_row_passes_on_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rule(cells: Sequence[Any]) -> tuple[str, ...]:
+        if cells[0] == "id2":
+            raise ZeroDivisionError
+        return ()
+
+    monkeypatch.setattr(process, "rule_for", lambda _: Rule((), rule))
+    sqs = FakeClient(accepting)
+    answer = process.run(event(batch(1, 2, 3)), sqs, CONFIG, Context())
+    assert failures(answer) == []
+    passed, alone = sqs.sent()
+    assert [row[0] for row in passed.rows] == [1, 3]
+    assert alone.error == RowError("process", "rule_failed", "ZeroDivisionError")
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "SerializationException", "RequestEntityTooLarge"])
+def test_insert_when_the_table_refuses_a_row_by_any_code_sends_it_alone(code: str) -> None:
+    def refusing(_: str, request: dict[str, Any]) -> dict[str, Any]:
+        if f"{SOURCE}#3" in keys(request):
+            raise AwsError("BatchWriteItem", code, "no", 400)
+        return {}
+
+    sqs = FakeClient(accepting)
+    answer = insert.run(event(batch(1, 2, 3)), TableWriter(FakeClient(refusing), "records"), sqs, CONFIG, Context())
+    assert failures(answer) == []
+    assert [b.rows[0][0] for b in sqs.sent()] == [3]
+
+
 def stream(*rows: int, identity: str = SOURCE) -> list[dict[str, Any]]:
     return [
         {
@@ -265,6 +317,17 @@ def test_capture_when_a_message_is_refused_names_the_first_record_not_durable() 
     config = Settings(process_queue_url="process", rows_per_message=2)
     answer = capture.run({"Records": stream(1, 2, 3, 4)}, FakeClient(second_refused), config, Context())
     assert failures(answer) == ["00003"]
+
+
+def test_capture_when_the_queue_refuses_a_row_names_its_record_and_sends_the_others() -> None:
+    def cursed(_: str, request: dict[str, Any]) -> dict[str, Any]:
+        failed = [e["Id"] for e in request["Entries"] if "v3" in e["MessageBody"]]
+        return {"Failed": [{"Id": i, "SenderFault": True, "Code": "InvalidMessageContents"} for i in failed]}
+
+    sqs = FakeClient(cursed)
+    answer = capture.run({"Records": stream(1, 2, 3, 4, 5)}, sqs, CONFIG, Context())
+    assert failures(answer) == ["00003"]
+    assert {row[0] for b in sqs.sent() if [str(r[0]) for r in b.rows] != ["3"] for row in b.rows} >= {1, 2, 4, 5}
 
 
 def test_capture_when_a_record_is_no_row_of_ours_sends_what_came_before_and_names_it() -> None:
@@ -352,6 +415,7 @@ def test_rule_when_columns_are_not_transactions_adds_nothing() -> None:
         '{"v":1,"source":{"id":"a"},"columns":["x"],"rows":[[1,2]]}',
         '{"v":1,"source":{"id":"a"},"columns":"x","rows":[]}',
         '{"v":1,"source":{"id":"a"},"columns":[],"rows":[],"error":{"reason":"x"}}',
+        '{"v":1,"source":{"id":"a"},"columns":["x"],"rows":[[1,"\\ud800"]]}',
         "[" * 100_000,
     ],
 )

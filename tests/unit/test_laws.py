@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -12,7 +10,8 @@ from hypothesis import strategies as st
 
 from handlers.clean_worker import Chunk, Cleaned, Job, clean_record, clean_rows, message_bodies
 from handlers.cleaning import Reason, clean_cell, column_names, is_tidy
-from handlers.csv_split import RecordScanner, records, split_complete, split_fields
+from handlers.csv_split import Status, grammar, split_fields
+from handlers.dialect import PLAIN, Dialect
 from handlers.record_batch import RecordBatch, RowError, Source, decode, encode, encode_row, pack
 from handlers.settings import Settings
 from handlers.splitter import split_object
@@ -28,59 +27,13 @@ def job(columns: int, **changed: Any) -> Job:
     return Job(SOURCE, tuple(f"c{i}" for i in range(columns)), Settings(**changed))
 
 
-def cut(data: bytes, cuts: list[int]) -> list[bytes]:
-    points = sorted({c % (len(data) + 1) for c in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in pairwise(points)]
-
-
-@given(RAW, st.lists(st.integers(0, 200), max_size=5))
-def test_scanner_when_bytes_are_cut_anywhere_finds_the_same_records(text: str, cuts: list[int]) -> None:
-    data = text.encode()
-    whole, pieces = RecordScanner(), RecordScanner()
-    expected = whole.feed(data)
-    found = [pieces.feed(piece) for piece in cut(data, cuts)]
-    assert sum(f.records for f in found) == expected.records
-    assert pieces.in_quotes == whole.in_quotes
-
-
-@given(RAW)
-def test_records_when_read_by_csv_are_the_same(text: str) -> None:
-    chunk = (text + "\n").encode()
-    scanner = RecordScanner()
-    scanner.feed(chunk)
-    if scanner.in_quotes:
-        return
-    ours = [split_complete(record.decode()) for _, record in records(chunk)]
-    theirs = [row or [""] for row in csv.reader(chunk.decode().splitlines(keepends=True))]
-    assert ours == theirs
-    assert ours == [split_fields(record.decode()) for _, record in records(chunk)]
-
-
-@given(RAW, st.integers(1, 30))
-def test_chunks_when_blocks_have_any_size_keep_rows_and_offsets(text: str, size: int) -> None:
-    data = b"head,er\n" + text.encode()
-    blocks = [data[i : i + size] for i in range(0, len(data), size)]
-    _, chunks = split_object(iter(blocks))
-    seen = []
-    for chunk in chunks:
-        assert data[chunk.offset : chunk.offset + len(chunk.data)] == chunk.data
-        row = chunk.first_row
-        for offset, record in records(chunk.data):
-            seen.append((row, chunk.offset + offset, record))
-            row += 1
-    assert [row for row, _, _ in seen] == list(range(1, len(seen) + 1))
-    assert [(offset, record) for _, offset, record in seen] == [
-        (8 + offset, record) for offset, record in records(data[8:])
-    ]
-
-
 @given(st.lists(CELL, min_size=3, max_size=3))
 def test_fast_path_when_compared_with_the_exact_one_gives_the_same_row(cells: list[str]) -> None:
     line = ",".join('"' + c.replace('"', '""') + '"' if set(c) & set('",\n') else c for c in cells)
     chunk = Chunk(0, line.encode() + b"\n", 1, 0)
     cleaned = Cleaned()
     fast = list(clean_rows(chunk, job(3), cleaned))
-    exact = clean_record(1, line, job(3))
+    exact = clean_record(1, line, job(3), PLAIN)
     if isinstance(exact, Reason):
         assert fast == []
         assert json.loads(cleaned.rejects[0])["reason"] == exact
@@ -90,16 +43,16 @@ def test_fast_path_when_compared_with_the_exact_one_gives_the_same_row(cells: li
 
 
 @given(RAW)
-def test_fast_path_when_quotes_are_odd_gives_what_the_exact_one_gives(text: str) -> None:
+def test_fast_path_when_quotes_are_lenient_gives_what_the_exact_one_gives(text: str) -> None:
     line = text.replace("\n", " ")
-    scanner = RecordScanner()
-    scanner.feed(line.encode() + b"\n")
-    if scanner.in_quotes:
+    lenient = Dialect(strict=False)
+    status, _ = grammar(",", strict=False).attempt(line.encode(), 0, len(line.encode()), final=True)
+    if status is not Status.WHOLE:
         return
-    columns = len(split_complete(line))
+    columns = len(split_fields(line, ","))
     cleaned = Cleaned()
-    fast = list(clean_rows(Chunk(0, line.encode() + b"\n", 1, 0), job(columns), cleaned))
-    exact = clean_record(1, line, job(columns))
+    fast = list(clean_rows(Chunk(0, line.encode() + b"\n", 1, 0, lenient), job(columns), cleaned))
+    exact = clean_record(1, line, job(columns), lenient)
     assert [json.loads(f) for f in fast] == ([] if isinstance(exact, Reason) else [json.loads(exact)])
 
 

@@ -19,7 +19,7 @@ from harness.engines.embedded import processes
 from harness.engines.embedded.intrinsics import load_template
 from harness.engines.embedded.template_split import Context
 from harness.engines.split_deployment import halve, put_functions
-from harness.errors import EngineError
+from harness.errors import EngineError, HarnessError
 from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
 
@@ -33,7 +33,8 @@ class EmbeddedEngine:
 
     `work_dir` (default: a temporary folder) holds logs, function code and environments, and is removed by
     `stop`. `endpoints` overrides services, so that for instance DynamoDB may live elsewhere. `stock` runs
-    MiniStack without our replacements of its hot spots.
+    MiniStack without our replacements of its hot spots. `logs` is a folder in which the logs are kept when the engine
+    ends, however it ends.
     """
 
     name = "embedded"
@@ -47,6 +48,7 @@ class EmbeddedEngine:
         async_retry_delays: tuple[float, ...] | None = None,
         service_endpoints: Mapping[str, str] | None = None,
         stock: bool = False,
+        logs: Path | None = None,
     ) -> None:
         self._given_dir = work_dir
         self._profile = profile
@@ -54,6 +56,7 @@ class EmbeddedEngine:
         self._async_retry_delays = async_retry_delays
         self._service_endpoints = dict(service_endpoints or {})
         self._stock = stock
+        self._logs = logs
         self._token = secrets.token_urlsafe(24)
         self._work_dir: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -91,7 +94,7 @@ class EmbeddedEngine:
             with processes.signals_held():
                 self._work_dir = work_dir = Path(tempfile.mkdtemp(prefix="harness-", dir=self._given_dir))
                 (work_dir / "pids").mkdir()
-                self._guard = processes.start_guard(work_dir)
+                self._guard = processes.start_guard(work_dir, self._logs)
             data, self._data_url = processes.start_data_services(work_dir, stock=self._stock)
             self._children.append(data)
             runtime = packaging.link_runtime(work_dir / "runtime")
@@ -127,7 +130,12 @@ class EmbeddedEngine:
             package.unlink()
         halves = halve(body, given, Context(stack_name, REGION, ACCOUNT_ID))
         outputs = stacks.create_stack(self._clients, stack_name, halves.data_template(), halves.data_parameters())
-        made = put_functions(halves, outputs, self._clients, self._control)
+        try:
+            made = put_functions(halves, outputs, self._clients, self._control)
+        except HarnessError:
+            # As CloudFormation rolls back: a stack is there with all it has, or not at all.
+            self.client("cloudformation").delete_stack(StackName=stack_name)
+            raise
         self._stacks.append(stack_name)
         return made
 

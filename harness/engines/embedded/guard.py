@@ -79,6 +79,14 @@ def remove_control_groups(groups: set[Path]) -> None:
             time.sleep(0.02)
 
 
+def keep_logs(work_dir: Path, kept: Path) -> None:
+    """Copy the engine's logs to where they outlive it. What cannot be written is given up: nobody is left to tell."""
+    with contextlib.suppress(OSError):
+        kept.mkdir(parents=True, exist_ok=True)
+        for log in work_dir.glob("*.log"):
+            shutil.copy(log, kept / log.name)
+
+
 def main() -> None:
     """Wait for the harness to end, then leave nothing behind."""
     work_dir = Path(sys.argv[1])
@@ -94,6 +102,8 @@ def main() -> None:
         killed |= now
         time.sleep(0.02)
     remove_control_groups(control_groups(work_dir, killed))
+    if len(sys.argv) > 2:
+        keep_logs(work_dir, Path(sys.argv[2]))
     shutil.rmtree(work_dir, ignore_errors=True)
 
 

@@ -7,69 +7,22 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
-
+from harness.engines.embedded.template_text import as_text, load
 from harness.errors import TemplateError
 
 _SUB_VARIABLE = re.compile(r"\$\{([^!][^}]*)\}")
-_SHORT_FORMS = (
-    "Ref",
-    "Condition",
-    "GetAtt",
-    "Sub",
-    "Join",
-    "If",
-    "Equals",
-    "Not",
-    "And",
-    "Or",
-    "Select",
-    "Split",
-    "FindInMap",
-    "Base64",
-    "ImportValue",
-    "GetAZs",
-    "Cidr",
-)
-
 NO_VALUE = object()
 """What AWS::NoValue resolves to: the property is left out."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation YAML: short forms such as !Ref become their long form."""
-
-
-def _short_form(tag: str) -> Callable[[_Loader, yaml.Node], Any]:
-    def construct(loader: _Loader, node: yaml.Node) -> Any:
-        value: Any
-        if isinstance(node, yaml.ScalarNode):
-            value = loader.construct_scalar(node)
-            if tag == "GetAtt":
-                value = str(value).split(".", 1)
-        elif isinstance(node, yaml.SequenceNode):
-            value = loader.construct_sequence(node, deep=True)
-        elif isinstance(node, yaml.MappingNode):
-            value = loader.construct_mapping(node, deep=True)
-        else:
-            raise TemplateError(f"!{tag} holds a YAML node of an unknown kind")
-        return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
-
-    return construct
-
-
-for _tag in _SHORT_FORMS:
-    _Loader.add_constructor(f"!{_tag}", _short_form(_tag))
-
-
 def load_template(text: str) -> dict[str, Any]:
     """Return a template as plain data, intrinsics in their long form; raises TemplateError."""
-    try:
-        template = yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader with CloudFormation's tags
-    except yaml.YAMLError as error:
-        raise TemplateError(f"the template is not YAML: {error}") from error
+    template = load(text)
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
         raise TemplateError("the template has no Resources")
+    for logical_id, resource in template["Resources"].items():
+        if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
+            raise TemplateError(f"resource {logical_id} has no Type")
     return template
 
 
@@ -94,7 +47,10 @@ class Resolver:
             if name == "Ref":
                 return self._reference(argument, None)
             if name.startswith("Fn::"):
-                return self._function(name, argument)
+                try:
+                    return self._function(name, argument)
+                except (ValueError, TypeError, IndexError, AttributeError) as error:
+                    raise TemplateError(f"{name} has arguments that it cannot take: {argument!r}") from error
         resolved = {k: self.resolve(v) for k, v in value.items()}
         return {k: v for k, v in resolved.items() if v is not NO_VALUE}
 
@@ -122,7 +78,7 @@ class Resolver:
             return self._sub(argument)
         if name == "Fn::Join":
             separator, parts = argument
-            return str(separator).join(str(p) for p in self.resolve(parts))
+            return as_text(separator).join(as_text(p) for p in self.resolve(parts))
         if name == "Fn::If":
             condition, yes, no = argument
             return self.resolve(yes if self.condition(condition) else no)
@@ -131,11 +87,11 @@ class Resolver:
             return self.resolve(items)[int(self.resolve(index))]
         if name == "Fn::Split":
             separator, text = argument
-            return str(self.resolve(text)).split(separator)
+            return as_text(self.resolve(text)).split(separator)
         if name == "Fn::Base64":
-            return base64.b64encode(str(self.resolve(argument)).encode()).decode()
+            return base64.b64encode(as_text(self.resolve(argument)).encode()).decode()
         if name == "Fn::FindInMap":
-            mapping, top, second = (self.resolve(a) for a in argument)
+            mapping, top, second = (as_text(self.resolve(a)) for a in argument)
             try:
                 return self._template["Mappings"][mapping][top][second]
             except KeyError:
@@ -150,9 +106,9 @@ class Resolver:
         def replace(match: re.Match[str]) -> str:
             name = match.group(1).strip()
             if name in variables:
-                return str(self.resolve(variables[name]))
+                return as_text(self.resolve(variables[name]))
             resource, _, attribute = name.partition(".")
-            return str(self._reference(resource, attribute or None))
+            return as_text(self._reference(resource, attribute or None))
 
         return _SUB_VARIABLE.sub(replace, text).replace("${!", "${")
 
@@ -163,7 +119,7 @@ class Resolver:
                 return self.condition(argument)
             if name == "Fn::Equals":
                 left, right = (self.resolve(a) for a in argument)
-                return str(left) == str(right)
+                return bool(_comparable(left) == _comparable(right))
             if name == "Fn::Not":
                 return not self._truth(argument[0])
             if name == "Fn::And":
@@ -173,12 +129,28 @@ class Resolver:
         raise TemplateError(f"condition {expression!r} is not supported")
 
 
+def _comparable(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_comparable(v) for v in value]
+    return as_text(value)
+
+
 def references(value: Any) -> set[tuple[str, str | None]]:
-    """Return every (name, attribute) that `value` refers to by Ref, GetAtt or Sub, pseudo parameters included."""
+    """Return every (name, attribute) that `value` refers to by Ref, GetAtt or Sub, pseudo parameters included.
+
+    Raises TemplateError for one of them whose arguments are wrong.
+    """
+    try:
+        return _references(value)
+    except (ValueError, TypeError, IndexError, AttributeError) as error:
+        raise TemplateError(f"a Ref, Fn::GetAtt or Fn::Sub has arguments that it cannot take: {error}") from error
+
+
+def _references(value: Any) -> set[tuple[str, str | None]]:
     found: set[tuple[str, str | None]] = set()
     if isinstance(value, list):
         for item in value:
-            found |= references(item)
+            found |= _references(item)
     elif isinstance(value, dict):
         for name, argument in value.items():
             if name == "Ref" and len(value) == 1:
@@ -188,12 +160,12 @@ def references(value: Any) -> set[tuple[str, str | None]]:
                 found.add((parts[0], parts[1]))
             elif name == "Fn::Sub" and len(value) == 1:
                 text, variables = argument if isinstance(argument, list) else (argument, {})
-                found |= references(list(variables.values()))
+                found |= _references(list(variables.values()))
                 for match in _SUB_VARIABLE.finditer(text):
                     reference = match.group(1).strip()
                     if reference not in variables:
                         resource, _, attribute = reference.partition(".")
                         found.add((resource, attribute or None))
             else:
-                found |= references(argument)
+                found |= _references(argument)
     return found

@@ -10,13 +10,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from harness.engines.embedded import guard
 from harness.errors import EngineError
+from harness.host_environment import child_environment, direct
 from harness.lambda_service.bootstrap import PARENT_VARIABLE
 from harness.lambda_service.model import ServiceSettings
 
@@ -82,10 +82,15 @@ def signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def start_guard(work_dir: Path) -> subprocess.Popen[bytes]:
-    """Start the guard; it acts when this process ends or closes the returned process's standard input."""
+def start_guard(work_dir: Path, logs: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start the guard; it acts when this process ends or closes the returned process's standard input.
+
+    Before it removes `work_dir` it copies the logs in it to `logs`, if given: also those of a harness that was killed.
+    """
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", guard.__file__, str(work_dir)],
+        [sys.executable, "-I", "-S", guard.__file__, str(work_dir), *([str(logs.resolve())] if logs else [])],
+        # The mark of whoever started this process: its guard must find this one too.
+        env=child_environment(os.environ, (guard.MARK,)),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -99,11 +104,10 @@ def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, 
     port = listener.getsockname()[1]
     tmp = work_dir / "tmp"
     tmp.mkdir(exist_ok=True)
-    variables = {
-        "PATH": os.environ.get("PATH", ""),
+    fixed = {
         "HOME": str(tmp),
         "TMPDIR": str(tmp),
-        "LANG": "C.UTF-8",
+        "TZ": "UTC",
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
@@ -120,7 +124,7 @@ def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, 
                 str(listener.fileno()),
                 *(["--stock"] if stock else []),
             ],
-            env={**variables, **_own_variables(work_dir)},
+            env=child_environment(os.environ, fixed=fixed | _own_variables(work_dir)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -141,7 +145,7 @@ def start_lambda_service(work_dir: Path, settings: ServiceSettings) -> tuple[Chi
     with (work_dir / "lambda-service.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "harness.lambda_service"],
-            env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", **_own_variables(work_dir)},
+            env=child_environment(os.environ, fixed=_own_variables(work_dir)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -162,23 +166,15 @@ def start_lambda_service(work_dir: Path, settings: ServiceSettings) -> tuple[Chi
     return child, f"http://127.0.0.1:{ready['port']}"
 
 
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
 def _own_variables(work_dir: Path) -> dict[str, str]:
-    return {
-        # The engine's own processes must find this package also where it runs from a checkout.
-        "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
-        PARENT_VARIABLE: str(os.getpid()),
-        guard.MARK: str(work_dir),
-    }
+    return {PARENT_VARIABLE: str(os.getpid()), guard.MARK: str(work_dir)}
 
 
 def _wait_until_healthy(child: Child, url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         child.check()
-        with contextlib.suppress(OSError), _opener.open(url, timeout=5):
+        with contextlib.suppress(OSError), direct.open(url, timeout=5):
             return
         time.sleep(0.05)
     child.stop()

@@ -13,6 +13,8 @@ import uvicorn
 
 from harness.engines.embedded import steady_time
 from harness.engines.embedded.acceleration import install
+from harness.entry import enter
+from harness.errors import UsageError
 from harness.lambda_service.bootstrap import die_with_parent, parent_from_environment
 
 GC_THRESHOLDS = (200_000, 50, 1_000)
@@ -20,8 +22,10 @@ GC_THRESHOLDS = (200_000, 50, 1_000)
 
 
 def main() -> None:
-    """Serve until SIGTERM, or until the parent dies."""
+    """Serve until SIGTERM, or until the parent dies; raises UsageError without a descriptor."""
     die_with_parent(parent_from_environment())
+    if len(sys.argv) < 2 or not sys.argv[1].isdecimal():
+        raise UsageError("the first argument is the number of an open listening socket")
     descriptor = int(sys.argv[1])
     if "--stock" not in sys.argv[2:]:
         install()
@@ -43,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    enter(main)

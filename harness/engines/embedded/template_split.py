@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.engines.embedded.intrinsics import Resolver, references
+from harness.engines.embedded.properties import check_type
+from harness.engines.embedded.template_text import as_text, spell_booleans
 from harness.errors import TemplateError
 
 NOTIFICATION_QUEUE = "HarnessNotificationQueue"
@@ -22,12 +24,20 @@ NOTIFICATION_QUEUE = "HarnessNotificationQueue"
 
 _OUTPUT_PREFIX = "HarnessValue"
 _LAMBDA = "AWS::Lambda::"
-_SUPPORTED = {
-    "AWS::Lambda::Function",
-    "AWS::Lambda::EventSourceMapping",
-    "AWS::Lambda::Permission",
-    "AWS::Lambda::EventInvokeConfig",
-}
+
+MAY_NAME_FUNCTIONS = (
+    "AWS::CloudWatch::",
+    "AWS::DynamoDB::Table",
+    "AWS::IAM::",
+    "AWS::KMS::",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::",
+    "AWS::SSM::Parameter",
+)
+"""Beginnings of the types of data resources that may refer to a function. Others, such as an event rule or an API,
+would call it, and the data services cannot."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +81,26 @@ def split(template: Mapping[str, Any], given: Mapping[str, str], context: Contex
     """
     parameters = _parameters(template, given)
     resources = template["Resources"]
-    functions = {k: r for k, r in resources.items() if r["Type"].startswith(_LAMBDA)}
-    for logical_id, resource in functions.items():
-        if resource["Type"] not in _SUPPORTED:
-            raise TemplateError(f"resource {logical_id} has type {resource['Type']}, which is not emulated")
-    known = {**context.pseudo(), **parameters}
+    if "Transform" in template:
+        raise TemplateError(
+            f"the template needs Transform {template['Transform']}, which the embedded engine does not expand",
+            hint="give the template that the transform makes, as `aws cloudformation get-template` shows it",
+        )
+    known = {**context.pseudo(), **_values(template, parameters)}
     early = Resolver(template, lambda name, attribute: _early(known, name, attribute))
-    functions = {k: r for k, r in functions.items() if "Condition" not in r or early.condition(r["Condition"])}
+    functions = {
+        k: r
+        for k, r in resources.items()
+        if r["Type"].startswith(_LAMBDA) and ("Condition" not in r or early.condition(r["Condition"]))
+    }
+    for logical_id, resource in functions.items():
+        check_type(logical_id, resource["Type"])
     names = {
         k: _function_name(k, r, early, context) for k, r in functions.items() if r["Type"] == "AWS::Lambda::Function"
     }
-    data: dict[str, Any] = copy.deepcopy(dict(template))
-    data["Resources"] = {k: r for k, r in data["Resources"].items() if not r["Type"].startswith(_LAMBDA)}
+    data = _data_half(template)
     notifications = _take_notifications(data["Resources"])
+    _check_callers(data["Resources"], names)
     own_outputs = {
         key: data["Outputs"].pop(key)
         for key, output in list(data.get("Outputs", {}).items())
@@ -108,7 +125,7 @@ def resolver(
 ) -> Resolver:
     """Return the resolver for the Lambda half, given the outputs of the deployed data half."""
     values: dict[tuple[str, str | None], Any] = {
-        (name, None): value for name, value in {**context.pseudo(), **halves.parameters}.items()
+        (name, None): value for name, value in {**context.pseudo(), **_values(template, halves.parameters)}.items()
     }
     for key, reference in halves.outputs.items():
         if key in stack_outputs:
@@ -119,6 +136,40 @@ def resolver(
     for logical_id in halves.lambda_resources:
         values.setdefault((logical_id, None), f"{context.stack_name}-{logical_id}")
     return Resolver(template, lambda name, attribute: values[(name, attribute)])
+
+
+def _data_half(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the template without Lambda resources, its booleans spelt as CloudFormation spells them."""
+    data: dict[str, Any] = spell_booleans(copy.deepcopy(dict(template)))
+    data["Resources"] = {k: r for k, r in data["Resources"].items() if not r["Type"].startswith(_LAMBDA)}
+    for section in ("Conditions", "Rules"):
+        if section in data:
+            data[section] = spell_booleans(data[section], everywhere=True)
+    for spec in data.get("Parameters", {}).values():
+        spec.update({k: spell_booleans(spec[k], everywhere=True) for k in ("Default", "AllowedValues") if k in spec})
+    return data
+
+
+def _check_callers(resources: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    for logical_id, resource in resources.items():
+        called = sorted({name for name, _ in references(resource.get("Properties", {})) if name in names})
+        if called and not resource["Type"].startswith(MAY_NAME_FUNCTIONS):
+            raise TemplateError(
+                f"resource {logical_id} of type {resource['Type']} refers to {', '.join(called)}, "
+                "and the embedded engine could not call it from there",
+                hint="functions are called by Invoke, S3 notifications, SQS queues and DynamoDB streams",
+            )
+
+
+def _values(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return what Ref gives for each parameter: a list for the list types, else a string."""
+    declared = template.get("Parameters", {})
+    values: dict[str, Any] = {}
+    for name, text in parameters.items():
+        kind = str(declared[name].get("Type", "String"))
+        is_list = kind == "CommaDelimitedList" or kind.startswith("List<")
+        values[name] = [part.strip() for part in text.split(",")] if is_list else text
+    return values
 
 
 def _parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
@@ -133,10 +184,15 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[s
     for name, spec in declared.items():
         if name not in given and "Default" not in spec:
             raise TemplateError(f"parameter {name} has no default and was not given")
-        values[name] = str(given.get(name, spec.get("Default")))
-        allowed = spec.get("AllowedValues")
-        if allowed and values[name] not in [str(a) for a in allowed]:
-            raise TemplateError(f"parameter {name} is {values[name]!r}, allowed are {allowed}")
+        if str(spec.get("Type", "")).startswith("AWS::SSM::"):
+            raise TemplateError(
+                f"parameter {name} has type {spec['Type']}, and the embedded engine has no Parameter Store to read",
+                hint="give it the type of the value itself",
+            )
+        values[name] = as_text(given.get(name, spec.get("Default")))
+        allowed = [as_text(a) for a in spec.get("AllowedValues", ())]
+        if allowed and values[name] not in allowed:
+            raise TemplateError(f"parameter {name} is {values[name]!r}, allowed are {', '.join(allowed)}")
         if spec.get("Type") == "Number":
             _check_number(name, values[name], spec)
     return values
@@ -152,7 +208,7 @@ def _check_number(name: str, text: str, spec: Mapping[str, Any]) -> None:
         raise TemplateError(f"parameter {name} is {text}, allowed are {low} to {high}")
 
 
-def _early(known: Mapping[str, str], name: str, attribute: str | None) -> str:
+def _early(known: Mapping[str, Any], name: str, attribute: str | None) -> Any:
     if attribute is not None:
         raise KeyError(name)
     return known[name]
@@ -161,7 +217,7 @@ def _early(known: Mapping[str, str], name: str, attribute: str | None) -> str:
 def _function_name(logical_id: str, resource: Mapping[str, Any], early: Resolver, context: Context) -> str:
     given = resource.get("Properties", {}).get("FunctionName")
     if given is not None:
-        return str(early.resolve(given))
+        return as_text(early.resolve(given))
     suffix = hashlib.sha256(f"{context.stack_name}/{logical_id}".encode()).hexdigest()[:12]
     return f"{context.stack_name}-{logical_id}-{suffix}"[:64]
 
@@ -176,6 +232,11 @@ def _take_notifications(resources: dict[str, Any]) -> dict[str, list[dict[str, A
         lambdas = configuration.pop("LambdaConfigurations", [])
         if not lambdas:
             continue
+        for item in lambdas:
+            if not isinstance(item, dict) or not isinstance(item.get("Event"), str):
+                raise TemplateError(
+                    f"{logical_id}: NotificationConfiguration.LambdaConfigurations has an entry without a literal Event"
+                )
         taken[logical_id] = lambdas
         events = sorted({item["Event"] for item in lambdas})
         queue = {"Fn::GetAtt": [NOTIFICATION_QUEUE, "Arn"]}

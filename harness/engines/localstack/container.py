@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from harness.errors import EngineError
+from harness.host_environment import CERTIFICATES, PROXIES, hidden
 
 IMAGE = os.environ.get("LOCALSTACK_IMAGE", "localstack/localstack:4.14.0")
 """The last image that needs no token (LocalStack's release notes)."""
@@ -62,6 +64,9 @@ TUNING = {
 }
 """Settings of the container, as in docker-compose.yml; docs/localstack.md says which were compared with others."""
 
+_LOG_LINES = 100_000
+"""Lines of its log that are kept: with LS_LOG=warning that is all of it, with debug the end."""
+
 DATA_SERVICES = "s3,sqs,dynamodb,dynamodbstreams,logs,cloudformation,iam,kms,sts"
 """What the data half of a template needs; `kms` makes the key of an encrypted table."""
 
@@ -88,7 +93,11 @@ class Container:
         Without the Docker `socket` it serves data only.
         """
         try:
-            client = docker.from_env()
+            # Docker's own variables say where it is. Proxies do not lead to it: the container's port must be reached
+            # on this machine.
+            with hidden(*PROXIES, *CERTIFICATES):
+                client = docker.from_env()
+            client.api.trust_env = False
             client.ping()
         except DockerException as error:
             raise EngineError(
@@ -154,6 +163,11 @@ class Container:
             return str(self._container.logs(tail=lines).decode("utf-8", "replace"))
         except APIError as error:
             return f"(no log: {error})"
+
+    def save_log(self, path: Path) -> None:
+        """Write its log to a file; why there is none, where Docker does not give it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.tail(_LOG_LINES))
 
     def stop(self) -> None:
         """Stop and remove it, and the function containers that a LocalStack which was killed leaves behind."""

@@ -17,7 +17,7 @@ from harness.engines.embedded import processes
 from harness.engines.embedded.template_split import Context
 from harness.engines.localstack.engine import REGION, LocalStackEngine, code_bucket, digest_of
 from harness.engines.split_deployment import deployment, halve, put_functions
-from harness.errors import EngineError, UsageError
+from harness.errors import EngineError, HarnessError, UsageError
 from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
 
@@ -46,8 +46,9 @@ class LocalStackDataEngine(LocalStackEngine):
         *,
         profile: str = "local",
         async_retry_delays: tuple[float, ...] | None = None,
+        logs: Path | None = None,
     ) -> None:
-        super().__init__(endpoint)
+        super().__init__(endpoint, logs=logs)
         self._profile = profile
         self._async_retry_delays = async_retry_delays
         self._control = _remote_control()
@@ -107,7 +108,12 @@ class LocalStackDataEngine(LocalStackEngine):
             # The service was started anew and has lost its position in the table's stream: from nothing, then.
             self.remove(stack_name)
         outputs = self.create(stack_name, halves.data_template(), halves.data_parameters(), digest)
-        made = put_functions(halves, outputs, self._clients, self._lambda)
+        try:
+            made = put_functions(halves, outputs, self._clients, self._lambda)
+        except HarnessError:
+            # As CloudFormation rolls back: a stack is there with all it has, or not at all.
+            self.remove(stack_name)
+            raise
         self._deployed.add(stack_name)
         return made
 
@@ -176,7 +182,7 @@ class LocalStackDataEngine(LocalStackEngine):
         work_dir = Path(tempfile.mkdtemp(prefix="harness-"))
         self._work_dir = work_dir
         (work_dir / "pids").mkdir()
-        self._guard = processes.start_guard(work_dir)
+        self._guard = processes.start_guard(work_dir, self._logs)
         token = secrets.token_urlsafe(24)
         settings = service_settings(super().endpoints, work_dir, token, self._profile, self._async_retry_delays)
         self._child, url = processes.start_lambda_service(work_dir, settings)

@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +23,7 @@ from harness.engines.embedded.intrinsics import load_template
 from harness.engines.localstack.container import FUNCTIONS_DYNAMODB, PORT, Container
 from harness.engines.localstack.template import with_parallel_mappings, with_variables
 from harness.errors import EngineError, UsageError
+from harness.host_environment import direct
 
 REGION = "us-east-1"
 START_SECONDS = 120.0
@@ -62,7 +62,8 @@ class LocalStackEngine:
     """See `harness.engines.base.Engine`. `endpoint` defaults to AWS_ENDPOINT_URL, then to 127.0.0.1:4566.
 
     Where nothing answers on a loopback endpoint, `start` starts LocalStack through Docker, and `stop` removes it;
-    a LocalStack that was there before stays, its stack included.
+    a LocalStack that was there before stays, its stack included. `logs` is a folder for the log of the one that was
+    started, kept when it ends.
     """
 
     name = "localstack"
@@ -71,13 +72,14 @@ class LocalStackEngine:
     services: tuple[str, ...] = ("lambda",)
     """LocalStack's names of the services that must answer."""
 
-    def __init__(self, endpoint: str | None = None) -> None:
+    def __init__(self, endpoint: str | None = None, *, logs: Path | None = None) -> None:
+        self._logs = logs
         self._endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL") or f"http://127.0.0.1:{PORT}"
         if urlsplit(self._endpoint).scheme not in ("http", "https"):
             raise UsageError(f"AWS_ENDPOINT_URL {self._endpoint!r} is no URL", hint="for example http://127.0.0.1:4566")
         self._clients = Clients(lambda: self.endpoints)
         self._dynamodb = _url(DYNAMODB_VARIABLE)
-        self._mappings = int(os.environ.get(MAPPINGS_VARIABLE) or PARALLEL_MAPPINGS)
+        self._mappings = _mappings()
         self._container: Container | None = None
         self._checked = 0.0
 
@@ -229,8 +231,12 @@ class LocalStackEngine:
         """Close connections, and remove the container if this engine started it; safe to call twice."""
         self._clients.close()
         if self._container is not None:
-            self._container.stop()
-            self._container = None
+            try:
+                if self._logs is not None:
+                    self._container.save_log(self._logs / "localstack.log")
+            finally:
+                self._container.stop()
+                self._container = None
 
     def __enter__(self) -> LocalStackEngine:
         self.start()
@@ -247,7 +253,7 @@ class LocalStackEngine:
         return all(services.get(name) in ("available", "running") for name in self.services)
 
     def _get(self, path: str, timeout: float) -> dict[str, Any]:
-        with urllib.request.urlopen(self._endpoint + path, timeout=timeout) as answer:  # noqa: S310  http(s), see __init__
+        with direct.open(self._endpoint + path, timeout=timeout) as answer:
             return dict(json.load(answer))
 
     def _describe(self, stack_name: str) -> dict[str, Any] | None:
@@ -265,6 +271,13 @@ class LocalStackEngine:
             if found:
                 objects = [{"Key": o["Key"], "VersionId": o["VersionId"]} for o in found]
                 s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+
+
+def _mappings() -> int:
+    text = os.environ.get(MAPPINGS_VARIABLE) or str(PARALLEL_MAPPINGS)
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise UsageError(f"{MAPPINGS_VARIABLE} is {text!r}, a whole number of 1 or more is needed")
+    return int(text)
 
 
 def _url(variable: str) -> str:

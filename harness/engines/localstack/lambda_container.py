@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 from harness.engines.localstack.data_engine import TOKEN_VARIABLE, service_settings
 from harness.engines.localstack.engine import LocalStackEngine
-from harness.errors import HarnessError, UsageError
+from harness.entry import enter
+from harness.errors import UsageError
 from harness.lambda_service.__main__ import run
 
 HOST = "0.0.0.0"  # noqa: S104  a private network reaches it there; the compose file publishes nothing
@@ -36,8 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
+    enter(main)

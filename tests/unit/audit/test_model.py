@@ -307,3 +307,24 @@ def test_report_when_written_as_json_is_plain_data() -> None:
 def test_report_when_empty_is_conserved() -> None:
     assert AuditReport().conserved
     assert AuditReport().as_expected
+
+
+def test_report_when_messages_name_no_row_says_so_and_keeps_the_verdict() -> None:
+    report = verdict(item(), places(), None)
+    assert report.conserved
+    assert report.sentence() == "conserved: 1 in = 1 updated + 0 quarantined + 0 in DLQs"
+    report.unattributed = {"clean": Counter({"an Amazon S3 test event": 2}), "insert": Counter({"no JSON": 1})}
+    assert report.conserved
+    assert report.as_expected
+    assert report.sentence().endswith("; 3 dead-letter messages name no row")
+    assert report.to_json()["unattributed"] == {"clean": {"an Amazon S3 test event": 2}, "insert": {"no JSON": 1}}
+    report.unattributed = {"clean": Counter({"no JSON": 1})}
+    assert report.sentence().endswith("; 1 dead-letter message names no row")
+
+
+def test_report_when_a_row_was_in_a_message_that_names_none_is_not_conserved() -> None:
+    report = verdict(None, places(), None)
+    report.unattributed = {"capture": Counter({"a failed stream batch whose records cannot be read any more": 1})}
+    assert not report.conserved
+    assert report.sentence().startswith("NOT CONSERVED")
+    assert report.unattributed_messages == 1

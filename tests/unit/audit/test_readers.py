@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from handlers.record_batch import RecordBatch, RowError, Source, encode
 from harness.audit import readers
-from harness.audit.readers import read_places
-from harness.errors import EngineError
+from harness.audit.readers import Outside, read_places
 
 ONE, TWO, OTHER = (Source("uploads", f"uploads/{name}.csv", "v1") for name in ("one", "two", "other"))
 
@@ -121,7 +121,157 @@ def test_read_places_when_clean_gave_another_version_up_does_not_count_it(world:
     assert read_places(world.engine, world.deployment, [ONE])[ONE.source_id].whole_object == ""
 
 
-def test_read_places_when_a_letter_is_no_record_batch_raises(world: World) -> None:
-    world.letters["InsertDlqUrl"] = ["{}"]
-    with pytest.raises(EngineError, match="no record batch"):
-        read_places(world.engine, world.deployment, [ONE])
+STRAYS = [
+    "",
+    "hello \x1b[2J",
+    "null",
+    "[]",
+    "12",
+    "{}",
+    '{"v":2,"source":{"id":"a"},"columns":[],"rows":[]}',
+    '{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"uploads"}',
+    '{"requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"key1":"value1"}}',
+    '{"requestContext":{"condition":"RetriesExhausted"}}',
+    '{"requestPayload":"{\\"Records\\": [{\\"s3\\""}',
+    '{"requestPayload":{"Records":[null,{"s3":7},{"s3":{"object":{"key":5}}}]}}',
+    '{"DDBStreamBatchInfo":null}',
+    '{"DDBStreamBatchInfo":{"batchSize":1,"startSequenceNumber":"x","endSequenceNumber":"y"}}',
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("body", STRAYS, ids=range(len(STRAYS)))
+@pytest.mark.parametrize("queue", ["CleanDlqUrl", "InsertDlqUrl", "CaptureDlqUrl", "ProcessDlqUrl", "UpdateDlqUrl"])
+def test_read_places_when_a_message_names_no_row_counts_it_and_calls_it_none(
+    world: World, queue: str, body: str
+) -> None:
+    world.letters["ProcessDlqUrl"] = [letter(ONE, 3, "unknown_currency")]
+    world.letters.setdefault(queue, []).append(body)
+    found = read_places(world.engine, world.deployment, [ONE])
+    stage = queue.removesuffix("DlqUrl").lower()
+    assert {name: sum(kinds.values()) for name, kinds in found.unattributed.items()} == {stage: 1}
+    assert found[ONE.source_id].dlqs["process"] == {3: ["unknown_currency"]}
+    assert sum(len(rows) for rows in found[ONE.source_id].dlqs.values()) == 1
+    assert found[ONE.source_id].whole_object == ""
+
+
+@pytest.mark.parametrize(
+    ("queue", "body"),
+    [
+        ("CleanDlqUrl", letter(ONE, 1)),
+        ("CaptureDlqUrl", letter(ONE, 1)),
+        ("InsertDlqUrl", failed_invocation(ONE, "v1")),
+        ("CaptureDlqUrl", failed_invocation(ONE, "v1")),
+    ],
+)
+def test_read_places_when_a_message_is_of_another_stage_does_not_count_its_rows(
+    world: World, queue: str, body: str
+) -> None:
+    world.letters[queue] = [body]
+    found = read_places(world.engine, world.deployment, [ONE])
+    assert not any(found[ONE.source_id].dlqs.values())
+    assert found[ONE.source_id].whole_object == ""
+    [(kind, count)] = found.unattributed[queue.removesuffix("DlqUrl").lower()].items()
+    assert kind.endswith("of another stage")
+    assert count == 1
+
+
+def test_read_places_when_messages_are_of_other_objects_counts_them_apart(world: World) -> None:
+    world.letters["InsertDlqUrl"] = [letter(OTHER, 1), letter(OTHER, 2), letter(ONE, 1)]
+    world.letters["CleanDlqUrl"] = [failed_invocation(OTHER, "v1")]
+    found = read_places(world.engine, world.deployment, [ONE])
+    assert (found.other_objects, dict(found.unattributed)) == (3, {})
+
+
+def test_read_places_when_a_destination_has_the_event_alone_names_its_source(world: World) -> None:
+    world.letters["CleanDlqUrl"] = [json.dumps(json.loads(failed_invocation(ONE, "v1"))["requestPayload"])]
+    found = read_places(world.engine, world.deployment, [ONE])
+    assert found[ONE.source_id].whole_object == "clean DLQ"
+    assert dict(found.unattributed) == {}
+
+
+def test_read_places_when_a_reason_holds_control_characters_escapes_them(world: World) -> None:
+    world.letters["ProcessDlqUrl"] = [letter(ONE, 3, "\x1b[31mred")]
+    assert read_places(world.engine, world.deployment, [ONE])[ONE.source_id].dlqs["process"] == {3: ["\\x1b[31mred"]}
+
+
+class FakeStreams:
+    """One shard of records in pages; iterators are positions."""
+
+    def __init__(self, records: list[dict[str, Any]], error: str = "", page: int = 2) -> None:
+        self._records, self._error, self._page = records, error, page
+
+    def get_shard_iterator(self, SequenceNumber: str, **_: Any) -> dict[str, Any]:
+        if self._error:
+            raise ClientError({"Error": {"Code": self._error, "Message": ""}}, "GetShardIterator")
+        first = [r["dynamodb"]["SequenceNumber"] for r in self._records].index(SequenceNumber)
+        return {"ShardIterator": str(first)}
+
+    def get_records(self, ShardIterator: str, **_: Any) -> dict[str, Any]:
+        start = int(ShardIterator)
+        return {
+            "Records": self._records[start : start + self._page],
+            "NextShardIterator": str(start + self._page),
+        }
+
+
+def change(number: int, status: str = "inserted", identity: str = "") -> dict[str, Any]:
+    image = {"record_id": {"S": identity or f"{ONE.source_id}#{number}"}, "_status": {"S": status}}
+    return {"dynamodb": {"SequenceNumber": f"{number:021d}", "NewImage": image}}
+
+
+def stream_letter(start: int, end: int) -> str:
+    info = {
+        "streamArn": "arn",
+        "shardId": "shard",
+        "startSequenceNumber": f"{start:021d}",
+        "endSequenceNumber": f"{end:021d}",
+        "batchSize": end - start + 1,
+    }
+    return json.dumps({"requestContext": {"condition": "RetryAttemptsExhausted"}, "DDBStreamBatchInfo": info})
+
+
+def captured(world: World, streams: FakeStreams, *bodies: str) -> Outside:
+    world.letters["CaptureDlqUrl"] = list(bodies)
+    world.engine.client = lambda service: streams if service == "dynamodbstreams" else world.s3
+    return read_places(world.engine, world.deployment, [ONE])
+
+
+def test_read_places_when_capture_gave_positions_up_counts_exactly_the_rows_between_them(world: World) -> None:
+    streams = FakeStreams([change(n, "processed" if n == 4 else "inserted") for n in range(1, 10)])
+    found = captured(world, streams, stream_letter(2, 6))
+    assert set(found[ONE.source_id].dlqs["capture"]) == {2, 3, 5, 6}
+    assert dict(found.unattributed) == {}
+
+
+def test_read_places_when_the_last_position_is_missing_claims_no_row_behind_it(world: World) -> None:
+    streams = FakeStreams([change(n) for n in (1, 2, 3, 6, 7)])
+    found = captured(world, streams, stream_letter(2, 5))
+    assert set(found[ONE.source_id].dlqs["capture"]) == {2, 3}
+
+
+@pytest.mark.parametrize("code", ["TrimmedDataAccessException", "ResourceNotFoundException", "ValidationException"])
+def test_read_places_when_stream_records_are_gone_says_so_and_goes_on(world: World, code: str) -> None:
+    world.letters["ProcessDlqUrl"] = [letter(ONE, 3, "unknown_currency")]
+    found = captured(world, FakeStreams([], code), stream_letter(1, 2))
+    [(kind, count)] = found.unattributed["capture"].items()
+    assert code in kind
+    assert count == 1
+    assert found[ONE.source_id].dlqs["process"] == {3: ["unknown_currency"]}
+
+
+def test_read_places_when_the_stream_ends_before_the_last_position_says_so(world: World) -> None:
+    found = captured(world, FakeStreams([change(1), change(2)]), stream_letter(1, 9))
+    assert set(found[ONE.source_id].dlqs["capture"]) == {1, 2}
+    assert found.unattributed["capture"] == {"a failed stream batch whose records are not all there any more": 1}
+
+
+def test_read_places_when_a_stream_record_is_no_row_counts_the_others(world: World) -> None:
+    found = captured(world, FakeStreams([change(1), change(2, identity="stranger")]), stream_letter(1, 2))
+    assert set(found[ONE.source_id].dlqs["capture"]) == {1}
+    assert found.unattributed["capture"] == {"a failed stream batch with records that are no rows": 1}
+
+
+def test_read_places_when_the_stream_refuses_for_another_reason_raises(world: World) -> None:
+    with pytest.raises(ClientError):
+        captured(world, FakeStreams([], "AccessDeniedException"), stream_letter(1, 2))

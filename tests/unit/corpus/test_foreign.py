@@ -20,7 +20,11 @@ FILES: list[tuple[str, bytes, tuple[str, ...], int]] = [
     ("quoted_newline_in_header", b'"first\nname",b\n1,2\n', ("first_name", "b"), 1),
     ("crlf", b"a,b\r\n1,2\r\n3,4\r\n", ("a", "b"), 2),
     ("crlf_after_quotes", b'"a","b"\r\n"1","2"\r\n', ("a", "b"), 1),
-    ("lone_carriage_return_is_data", b"a,b\n1\r2,3\n", ("a", "b"), 1),
+    ("lone_carriage_return_ends_a_record", b"a,b\n1\r2,3\n", ("a", "b"), 2),
+    ("carriage_returns_alone", b"a,b\r1,2\r3,4\r", ("a", "b"), 2),
+    ("carriage_returns_doubled", b"a,b\r\r\n1,2\r\r\n", ("a", "b"), 1),
+    ("semicolons", b"a;b\n1;2\n", ("a", "b"), 1),
+    ("separator_line", b"sep=;\na;b\n1;2\n", ("a", "b"), 1),
     ("bom", b"\xef\xbb\xbfid,name\n1,x\n", ("id", "name"), 1),
     ("bom_before_plain_quotes", b'\xef\xbb\xbf"id","name"\n1,x\n', ("id", "name"), 1),
     ("empty_file", b"", (), 0),
@@ -33,7 +37,7 @@ FILES: list[tuple[str, bytes, tuple[str, ...], int]] = [
     ("null_bytes_in_cells", b"a,b\n1\x002,3\n", ("a", "b"), 1),
     ("same_names_twice", b"a,A,a\n1,2,3\n", ("a", "a_2", "a_3"), 1),
     ("empty_name_and_key", b",record_id,1st\n1,2,3\n", ("column_1", "record_id_column", "c_1st"), 1),
-    ("unterminated_quote", b'a,b\n1,2\n"3,4\n5,6\n', ("a", "b"), 2),
+    ("unterminated_quote", b'a,b\n1,2\n"3,4\n5,6\n', ("a", "b"), 3),
     ("quote_inside_a_cell", b'a,b\n1"2,3\n4,5\n', ("a", "b"), 2),
     ("surplus_and_missing_cells", b"a,b\n1,2,3\n4\n", ("a", "b"), 2),
 ]
@@ -65,6 +69,13 @@ def test_pipeline_when_it_reads_the_same_file_counts_the_same(
     name: str, data: bytes, columns: tuple[str, ...], records: int
 ) -> None:
     assert as_the_pipeline_sees(data) == (columns, records)
+
+
+def test_scan_foreign_when_quotes_span_lines_tells_lines_from_records(tmp_path: Path) -> None:
+    path = tmp_path / "lines.csv"
+    path.write_bytes(b'a,b\r1,"x\ry"\r\n2,z\n')
+    found = scan_foreign(path)
+    assert (found.lines, found.records) == (4, 2)
 
 
 def test_scan_foreign_when_given_a_corpus_finds_its_rows(tmp_path: Path) -> None:

@@ -133,6 +133,15 @@ def test_gate_when_a_trial_crashes_exits_5_with_its_words_and_keeps_the_rest(sui
     found = document(suite)
     assert (found["verdict"], found["exit_code"]) == ("failed", 5)
     assert len(found["trials"]) == 4
+    [kept] = [path for path in (suite.parent / "runs" / "latest" / "trials").iterdir() if path.is_dir()]
+    assert "the engine is ill" in (kept / "stderr").read_text()
+    assert str(kept.name) in getattr(ended.exception, "hint", "")
+
+
+def test_gate_when_a_trial_loses_rows_keeps_what_it_wrote(suite: Path, tmp_path: Path) -> None:
+    gate(suite, *versions(tmp_path, {}, {"loses_at": 3}))
+    [kept] = [path for path in (suite.parent / "runs" / "latest" / "trials").iterdir() if path.is_dir()]
+    assert (kept / "rubbish").is_dir()
 
 
 def test_gate_when_base_does_not_take_the_command_says_which_option(suite: Path, tmp_path: Path) -> None:
@@ -313,8 +322,8 @@ def test_gate_when_killed_in_the_middle_leaves_no_process_and_no_folder(
 ) -> None:
     arguments = versions(tmp_path, {"sleep": 60}, {})
     code = (
-        "import signal, typer\nfrom harness.cli import _on_terminate\nfrom harness.commands import gate\n"
-        "signal.signal(signal.SIGTERM, _on_terminate)\n"
+        "import signal, typer\nfrom harness.entry import interrupt\nfrom harness.commands import gate\n"
+        "signal.signal(signal.SIGTERM, interrupt)\n"
         "app = typer.Typer()\ngate.register(app)\napp()\n"
     )
     out = str(tmp_path / "runs")

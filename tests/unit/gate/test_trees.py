@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness import git as harness_git
 from harness.errors import EnvironmentProblem, UsageError
-from harness.gate import trees
 from harness.gate.trees import changed_locks, default_base, materialise
 from tests.unit.gate.support import commit_all, git, stand_in
 
@@ -152,8 +152,8 @@ def test_materialise_when_git_is_missing_says_so(
 
 
 def test_materialise_when_git_hangs_says_so(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trees, "_GIT_SECONDS", 0.0)
-    with pytest.raises(EnvironmentProblem, match="git rev-parse took longer"):
+    monkeypatch.setattr(harness_git, "TIMEOUT_SECONDS", 0.0)
+    with pytest.raises(EnvironmentProblem, match="git took longer than 0 s: rev-parse"):
         materialise("HEAD", tmp_path / "base", repository)
 
 

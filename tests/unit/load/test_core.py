@@ -13,13 +13,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.corpus import CorpusSpec
 from harness.engines.base import EngineReport
+from harness.errors import StageStuck
 from harness.load import core
 from harness.load.core import Loader, LoadOptions, all_conserved
 from harness.load.locust_process import WORKERS_SECONDS, LocustOptions
 from harness.load.schedule import LoadSpec
+from harness.load.search import Searcher, SearchOptions
 from harness.load.session import Found
 from harness.load.summary import print_summary
+from harness.run.core import Runner, RunOptions
 from tests.unit.load.support import audited, found, outcome
 
 SPEC = LoadSpec(seconds=10, rate=100, rows_per_file="fixed:100")
@@ -131,3 +135,34 @@ def test_summary_when_everything_was_sent_speaks_of_no_failure(tmp_path: Path) -
     text = summary(tmp_path, found([outcome(0)]))
     assert "failed" not in text
     assert "not sent" not in text
+
+
+@pytest.mark.parametrize("kind", [StageStuck, KeyboardInterrupt])
+@pytest.mark.parametrize("runs", ["load", "search", "run"])
+def test_anything_that_drives_an_engine_when_it_fails_keeps_logs_and_says_why(
+    tmp_path: Path, runs: str, kind: type[BaseException]
+) -> None:
+    error = kind("stuck")
+
+    def deploy(*_: object, **__: object) -> None:
+        raise error
+
+    work, folder = tmp_path / "work", tmp_path / "run"
+    work.mkdir()
+    folder.mkdir()
+    (work / "lambda-service.log").write_text("last words")
+    engine: Any = SimpleNamespace(name="fake", deploy=deploy, check=lambda: None, work_dir=work)
+    console = Console(file=io.StringIO())
+    given: Any = None
+    with pytest.raises(type(error)):
+        if runs == "load":
+            Loader(console).run(engine, LoadOptions(SPEC), folder)
+        elif runs == "search":
+            Searcher(console).search(engine, SearchOptions(100.0), folder)
+        else:
+            Runner(console).run(engine, given, RunOptions(CorpusSpec(rows=0), ceiling=False), folder)
+    assert (folder / "engine" / "lambda-service.log").read_text() == "last words"
+    word = json.loads((folder / "error.json").read_text())
+    assert word["outcome"] == ("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+    if isinstance(error, StageStuck):
+        assert str(folder) in error.hint

@@ -17,7 +17,7 @@ from tests.unit.report.support import altered, copy_of, frozen, gate_result, sui
 
 
 class Ended(NamedTuple):
-    """How a command ended: its error, if it raised one for `harness.cli` to show, and what it printed."""
+    """How a command ended: its error, if it raised one for `harness.entry` to show, and what it printed."""
 
     error: HarnessError | None
     code: int

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from harness.audit import AuditReport
+from harness.errors import EngineError
 from harness.results import read_lines
+from harness.run.record import recorded
 from tests.unit.report.support import DATA, frozen, suite_folder
 
 DOCS = (Path(__file__).parents[3] / "docs" / "results.md").read_text()
@@ -61,4 +64,16 @@ def test_docs_when_an_aggregate_has_a_field_explain_it(tmp_path: Path) -> None:
     del aggregate["fingerprint"]
     metrics = aggregate.pop("metrics")
     names = {*fields(aggregate), *(n for m in metrics.values() for n in fields(m))}
+    assert {name for name in names if not documented(name)} == set()
+
+
+def test_docs_when_an_audit_has_a_field_explain_it() -> None:
+    names = set(fields(AuditReport().to_json()))
+    assert {name for name in names if not documented(name)} == set()
+
+
+def test_docs_when_an_error_has_a_field_explain_it(tmp_path: Path) -> None:
+    with pytest.raises(EngineError), recorded(tmp_path):
+        raise EngineError("it broke")
+    names = set(fields(json.loads((tmp_path / "error.json").read_text())))
     assert {name for name in names if not documented(name)} == set()

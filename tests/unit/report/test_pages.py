@@ -21,7 +21,7 @@ from harness.report.gate_page import gate_page
 from harness.report.latency_charts import latency_table, quantile_curve
 from harness.report.page import Page, render
 from harness.report.run_page import run_page
-from harness.report.sections import problem_table, published_table, rejected_table, verdict_of
+from harness.report.sections import problem_table, published_table, rejected_table, unattributed_table, verdict_of
 from harness.report.suite_page import suite_page
 from harness.results import read_stored
 from tests.unit.report.support import (
@@ -332,3 +332,17 @@ def test_run_page_when_figures_are_void_says_so_first() -> None:
     assert (page.verdict.tone, page.verdict.word) == ("warn", "Conserved; figures void")
     assert "mean nothing: this machine slept for 240 s" in page.verdict.sentence
     assert "this machine slept for 240 s" in render(page)
+
+
+def test_unattributed_table_when_messages_name_no_row_lists_them_and_the_verdict_says_so() -> None:
+    audit = altered(frozen("run")["audit"], unattributed={"clean": {"no JSON": 2, "JSON null": 1}})
+    table = unattributed_table(audit)
+    assert table is not None
+    assert table.rows == (("clean DLQ", "JSON null", "1"), ("clean DLQ", "no JSON", "2"))
+    verdict = verdict_of(audit)
+    assert verdict.tone == "good"
+    assert "3 dead-letter messages name no row." in verdict.sentence
+
+
+def test_unattributed_table_when_a_result_is_of_before_is_none() -> None:
+    assert unattributed_table(frozen("run")["audit"]) is None

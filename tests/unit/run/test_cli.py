@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 import harness.corpus
 import harness.engines.registry
-from harness import cli
+from harness import cli, entry
 from harness.commands import options
+from harness.commands.application import app
 from harness.corpus import CorpusSpec, corpus_bytes
 from harness.errors import (
     EngineError,
@@ -168,9 +169,9 @@ def test_main_when_started_takes_sigterm_for_an_interrupt(command: Command, monk
     taken: list[tuple[object, ...]] = []
     monkeypatch.setattr(signal, "signal", lambda *arguments: taken.append(arguments))
     command("--help")
-    assert (signal.SIGTERM, cli._on_terminate) in taken
+    assert (signal.SIGTERM, entry.interrupt) in taken
     with pytest.raises(KeyboardInterrupt):
-        cli._on_terminate(signal.SIGTERM, None)
+        entry.interrupt(signal.SIGTERM, None)
 
 
 def test_generate_when_done_writes_the_corpus_and_exits_0(command: Command, tmp_path: Path) -> None:
@@ -212,7 +213,7 @@ def test_dlq_when_no_engine_is_up_exits_5_and_says_how_to_start_one(
     ],
 )
 def test_help_when_asked_of_any_command_says_what_it_is_for(words: str, wanted: str) -> None:
-    shown = CliRunner().invoke(cli.app, [*words.split(), "--help"], env={"COLUMNS": "120", "TERM": "dumb"})
+    shown = CliRunner().invoke(app, [*words.split(), "--help"], env={"COLUMNS": "120", "TERM": "dumb"})
     assert shown.exit_code == 0
     assert wanted in " ".join(shown.output.split())
 
@@ -226,6 +227,6 @@ def test_deploy_once_when_the_functions_would_end_with_it_is_refused(
     monkeypatch: pytest.MonkeyPatch, engine: str, variable: str
 ) -> None:
     monkeypatch.setenv("HARNESS_LAMBDA_URL", variable)
-    ended = CliRunner().invoke(cli.app, ["deploy", "--once", "--engine", engine])
+    ended = CliRunner().invoke(app, ["deploy", "--once", "--engine", engine])
     assert isinstance(ended.exception, UsageError)
     assert f"the functions of engine {engine} end with this command" in str(ended.exception)

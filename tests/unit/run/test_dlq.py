@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from handlers.record_batch import RecordBatch, RowError, encode
-from harness.dlq import Letter, counts, letters, read_letter, redrive, stage_named
+from harness.dlq import Letter, Redriven, counts, letters, read_letter, redrive, refusals, stage_named
 from harness.engines.base import Deployment
 from harness.errors import EngineError, UsageError
 from harness.stages import STAGES
@@ -24,6 +25,7 @@ class FakeSqs:
         self.queues: dict[str, list[dict[str, Any]]] = {}
         self.hidden: set[str] = set()
         self.calls: list[str] = []
+        self.extra: list[dict[str, Any]] = []
         self.comes_back = False
         self._accepts = accepts
 
@@ -44,8 +46,9 @@ class FakeSqs:
         self.hidden |= {message["MessageId"] for message in found}
         return {"Messages": found} if found else {}
 
-    def send_message(self, QueueUrl: str, MessageBody: str) -> dict[str, Any]:
+    def send_message(self, QueueUrl: str, MessageBody: str, **extra: Any) -> dict[str, Any]:
         self.calls.append(f"send {MessageBody}")
+        self.extra.append(extra)
         if not self._accepts:
             return {}
         self.put(QueueUrl, MessageBody)
@@ -85,10 +88,16 @@ def test_read_letter_when_a_whole_message_failed_names_all_its_rows(stage: str) 
 
 @pytest.mark.parametrize("stage", QUEUE_STAGES)
 @pytest.mark.parametrize("body", ["", "no JSON", "{}", '{"v":99}', "[]"])
-def test_read_letter_when_the_body_is_no_batch_says_undecodable(stage: str, body: str) -> None:
+def test_read_letter_when_the_body_is_no_batch_says_so_with_its_size(stage: str, body: str) -> None:
     letter = read_letter(stage, message(body))
-    assert (letter.reason, letter.rows, letter.source_id) == ("undecodable", (), "")
-    assert 0 < len(letter.detail) <= 200
+    assert (letter.reason, letter.rows, letter.source_id) == ("not a record batch", (), "")
+    assert f"{len(body)} bytes" in letter.detail
+
+
+def test_read_letter_when_ids_hold_control_characters_escapes_them() -> None:
+    body = encode(RecordBatch("\x1b[2J", ("a",), [[1, "x"]]))
+    letter = read_letter("insert", {"MessageId": "\x07m", "Body": body})
+    assert (letter.message_id, letter.source_id) == ("\\x07m", "\\x1b[2J")
 
 
 def test_read_letter_when_it_is_of_clean_names_objects_and_error() -> None:
@@ -159,7 +168,7 @@ def test_counts_when_queues_have_letters_gives_them_by_stage() -> None:
 def test_redrive_when_letters_wait_deletes_each_only_after_sending_it(stage: str, source: str, target: str) -> None:
     sqs = FakeSqs()
     sqs.put(source, "one", "two")
-    assert redrive(sqs, DEPLOYMENT, stage_named(stage)) == 2
+    assert redrive(sqs, DEPLOYMENT, stage_named(stage)) == Redriven(2, 2)
     assert sqs.calls == ["send one", "delete one", "send two", "delete two"]
     assert (sqs.bodies(source), sqs.bodies(target)) == ([], ["one", "two"])
 
@@ -171,18 +180,36 @@ def test_redrive_when_a_copy_is_not_accepted_deletes_nothing() -> None:
         redrive(sqs, DEPLOYMENT, stage_named("insert"))
     assert sqs.calls == ["send one"]
     assert sqs.bodies("InsertDlqUrl") == ["one", "two"]
+    assert sqs.hidden == set()
 
 
 def test_redrive_when_letters_come_back_at_once_ends() -> None:
     sqs = FakeSqs()
     sqs.comes_back = True
     sqs.put("InsertDlqUrl", "one", "two")
-    assert redrive(sqs, DEPLOYMENT, stage_named("insert")) == 2
+    assert redrive(sqs, DEPLOYMENT, stage_named("insert")).moved == 2
     assert len(sqs.bodies("InsertDlqUrl")) == 2
 
 
 def test_redrive_when_there_are_no_letters_moves_none() -> None:
-    assert redrive(FakeSqs(), DEPLOYMENT, stage_named("insert")) == 0
+    assert redrive(FakeSqs(), DEPLOYMENT, stage_named("insert")) == Redriven(0, 0)
+
+
+def test_redrive_when_some_messages_are_no_batches_sends_all_and_counts_them() -> None:
+    sqs = FakeSqs()
+    sqs.put("InsertDlqUrl", batch(), "hello", batch(), "{}")
+    assert redrive(sqs, DEPLOYMENT, stage_named("insert")) == Redriven(4, 2)
+    assert sqs.bodies("InsertQueueUrl") == [batch(), "hello", batch(), "{}"]
+
+
+def test_redrive_when_a_message_has_attributes_sends_them_along() -> None:
+    sqs = FakeSqs()
+    sqs.put("InsertDlqUrl", batch())
+    sqs.queues["InsertDlqUrl"][0]["MessageAttributes"] = {
+        "why": {"DataType": "String", "StringValue": "x", "StringListValues": []}
+    }
+    redrive(sqs, DEPLOYMENT, stage_named("insert"))
+    assert sqs.extra == [{"MessageAttributes": {"why": {"DataType": "String", "StringValue": "x"}}}]
 
 
 @pytest.mark.parametrize(
@@ -200,3 +227,23 @@ def test_stage_named_when_unknown_names_the_stages_there_are() -> None:
     with pytest.raises(UsageError, match="no stage 'nope'") as caught:
         stage_named("nope")
     assert caught.value.hint == "stages: clean, insert, capture, process, update"
+
+
+def test_letters_when_limited_read_no_more_and_leave_every_message_visible() -> None:
+    sqs = FakeSqs()
+    sqs.put("InsertDlqUrl", *["hello"] * 25)
+    assert len(list(letters(sqs, DEPLOYMENT, stage_named("insert"), 3))) == 3
+    assert sqs.hidden == set()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
+        ClientError({"Error": {"Code": "QueueDoesNotExist", "Message": "no"}}, "ReceiveMessage"),
+    ],
+)
+def test_refusals_when_a_client_raises_names_the_endpoint_and_the_way_out(error: Exception) -> None:
+    with pytest.raises(EngineError, match="the engine at http://here") as caught, refusals("http://here"):
+        raise error
+    assert "harness deploy" in caught.value.hint

@@ -70,6 +70,8 @@ def test_run_suite_when_a_repetition_fails_raises_and_keeps_the_earlier_results(
         run_suite(SUITE, QUIET, tmp_path, Repetitions(broken=4))
     assert (tmp_path / "01" / "result.json").is_file()
     assert not (tmp_path / "aggregate.json").exists()
+    assert json.loads((tmp_path / "02" / "error.json").read_text())["error"] == "it died"
+    assert not (tmp_path / "01" / "error.json").exists()
 
 
 def test_run_suite_when_a_repetition_lacks_a_metric_names_it(tmp_path: Path) -> None:
