@@ -128,14 +128,14 @@ class SlowToAnswer:
 
 def test_control_when_a_reading_call_times_out_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     opener = SlowToAnswer()
-    monkeypatch.setattr("harness.lambda_service.control._opener", opener)
+    monkeypatch.setattr("harness.lambda_service.control.direct", opener)
     assert LambdaControl("http://127.0.0.1:9", TOKEN).stacks() == ["one"]
     assert opener.calls == 2
 
 
 def test_control_when_a_changing_call_times_out_does_not_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
     opener = SlowToAnswer()
-    monkeypatch.setattr("harness.lambda_service.control._opener", opener)
+    monkeypatch.setattr("harness.lambda_service.control.direct", opener)
     with pytest.raises(EngineError, match="does not answer: timed out"):
         LambdaControl("http://127.0.0.1:9", TOKEN).delete_stack("one")
     assert opener.calls == 1
