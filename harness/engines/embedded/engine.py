@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines import packaging, stacks
-from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionActivity
+from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.clients import Clients
 from harness.engines.embedded import processes
 from harness.engines.embedded.intrinsics import load_template
@@ -168,10 +168,9 @@ class EmbeddedEngine:
         service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
         return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service})
 
-    def activity(self) -> Mapping[str, FunctionActivity]:
-        """Return what every function does now, by short name."""
-        answer = self._control.activity()
-        return {name: FunctionActivity(**figures) for name, figures in answer.items()}
+    def activity(self) -> Activity:
+        """Return what is under way, and every function's part of it by short name."""
+        return Activity.from_json(self._control.activity())
 
     def stop(self) -> None:
         """Stop every process and remove the work folder; safe to call twice."""

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from harness.engines import stacks
-from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionActivity
+from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.clients import Clients
 from harness.engines.embedded.intrinsics import load_template
 from harness.engines.localstack.container import FUNCTIONS_DYNAMODB, PORT, Container
@@ -224,7 +224,7 @@ class LocalStackEngine:
         }
         return EngineReport(self.name, versions, limits, {})
 
-    def activity(self) -> Mapping[str, FunctionActivity] | None:
+    def activity(self) -> Activity | None:
         """Return None: LocalStack does not tell what its functions do."""
         return None
 

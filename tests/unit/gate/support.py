@@ -61,6 +61,7 @@ print(json.dumps({
     "engine": {"versions": {"ministack": behaviour.get("ministack", "1.5.33")}},
     "audit": {"conserved": not lost, "as_expected": not lost, "problems": {"lost": 3} if lost else {}},
     "cpu_stolen_share": 0.0,
+    "figures_void": count == behaviour.get("slept_at"), "figures_void_reason": "this machine slept for 240 s",
 }))
 sys.exit(3 if lost else 0)
 """
