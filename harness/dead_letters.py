@@ -202,7 +202,8 @@ def _about(objects: tuple[NamedObject, ...], problem: str, preview: str, error: 
     parts = [", ".join(printable(one.key, 120) for one in objects)] if objects else []
     if problem:
         parts.append(f"{problem} {preview}".rstrip())
-    return printable(f"{'; '.join(parts)}: {error}".strip())
+    about = "; ".join(parts)
+    return printable(about if problem and not error else f"{about}: {error}".strip())
 
 
 def _error_of(payload: object) -> str:

@@ -1,8 +1,8 @@
 """How the project's programs end: the one place where errors become messages and exit codes, and none a traceback.
 
 `enter` runs a program. What the user can act on is a HarnessError and says so itself; anything else is one line, a log
-file with the traceback, and exit code 5. Imports only the standard library, so that an interrupt or a missing package
-while a program's modules are loaded ends the same way.
+file with the traceback, and exit code 5. Imports little, and of the standard library alone, so that an interrupt or a
+missing package while a program's modules are loaded ends the same way.
 """
 
 from __future__ import annotations
@@ -10,13 +10,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import platform
 import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import NoReturn
 
 from harness.errors import ExitCode, HarnessError
@@ -108,7 +104,7 @@ def _output_closed() -> int:
 def _unexpected(error: BaseException) -> int:
     try:
         where = f"the traceback is in {write_log(error)}"
-    except OSError as problem:
+    except (OSError, ImportError) as problem:  # no descriptor may be left to load a module with
         where = f"the traceback could not be kept: {problem}"
     _say(f"error: {in_one_line(error)}", where)
     return ExitCode.ENVIRONMENT
@@ -127,6 +123,11 @@ def write_log(error: BaseException) -> str:
 
     Local variables are not in it: they may hold rows. Raises OSError.
     """
+    import platform
+    import tempfile
+    import traceback
+    from datetime import UTC, datetime
+
     descriptor, path = tempfile.mkstemp(prefix="harness-error-", suffix=".log")
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as log:
         log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} Python {platform.python_version()} {platform.platform()}\n")

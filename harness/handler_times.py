@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ _REPORT = re.compile(r"REPORT RequestId: (\S+)\s+Duration: ([0-9.]+) ms")
 class HandlerTimes:
     """Sums over the invocations of one stage, in milliseconds.
 
-    `handler_ms` adds the durations of Lambda's REPORT lines, initialisation left out; only those of invocations whose
-    metrics records were added count, whichever of the two lines comes first. `cpu_ms` is None until a function reports
+    `handler_ms` adds the durations of Lambda's REPORT lines or platform.report events, initialisation left out; only
+    those of requests whose metrics records were added count, whichever of the two lines comes first. The attempts of an
+    asynchronous event are one request. `cpu_ms` is None until a function reports
     its CPU time; functions older than the metric never do.
     """
 
@@ -38,23 +40,39 @@ class HandlerTimes:
         self._wanted.add(request)
 
     def report(self, message: str) -> None:
-        """Take a line of Lambda's own; all but REPORT lines are ignored."""
-        found = _REPORT.match(message)
-        if found is None:
+        """Take a line of Lambda's own; all but the reports of invocations are ignored."""
+        reported = _reported(message)
+        if reported is None:
             return
-        request, duration = found[1], float(found[2])
+        request, duration = reported
         if request in self._wanted:
             self.handler_ms += duration
         else:
             self._reported[request] = duration
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data; `handler_ms` is None where the engine writes no REPORT lines."""
+        """Return plain data; `handler_ms` is None where the engine writes no reports."""
         return {
             "handler_ms": round(self.handler_ms, 3) if self.handler_ms else None,
             "waiting_ms": round(self.waiting_ms, 3),
             "cpu_ms": None if self.cpu_ms is None else round(self.cpu_ms, 3),
         }
+
+
+def _reported(message: str) -> tuple[str, float] | None:
+    """Return the request and duration that a report tells, in either log format, or None for any other line."""
+    found = _REPORT.match(message)
+    if found is not None:
+        return found[1], float(found[2])
+    if '"platform.report"' not in message:
+        return None
+    try:
+        event = json.loads(message)
+        if event["type"] != "platform.report":
+            return None
+        return str(event["record"]["requestId"]), float(event["record"]["metrics"]["durationMs"])
+    except (ValueError, KeyError, TypeError):
+        return None  # a function's own words
 
 
 def _sum(value: Any) -> float:

@@ -69,9 +69,6 @@ ROOT = Path(__file__).resolve().parents[1]
 NO_HOME = os.devnull
 """A home folder that is none: what a library looks for below it is never there, and nothing can be left in it."""
 
-direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Opens URLs of engines. They are on this machine or on a private network: proxies of the environment know neither."""
-
 _hiding = threading.Lock()
 
 
@@ -128,3 +125,8 @@ def hidden(*names: str) -> Iterator[None]:
             yield
         finally:
             os.environ.update(kept)
+
+
+with hidden("SSLKEYLOGFILE"):  # newer Pythons open this file here already
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Opens URLs of engines. They are on this machine or on a private network: proxies of the environment know neither."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any
 
+from harness.results import void_reason
 from harness.stages import STAGES
 
 
@@ -31,8 +32,11 @@ class Metric:
 def metrics_of(result: Mapping[str, Any]) -> dict[str, Metric]:
     """Return the figures of a `result.json` by name; those it does not have are absent.
 
-    Kinds are run, load, insert and clean; another kind has none. Results of older schemas have fewer.
+    Kinds are run, load, insert and clean; another kind has none, nor has a result whose figures are void. Results of
+    older schemas have fewer.
     """
+    if void_reason(result):
+        return {}
     kind = result.get("kind", "run")
     found: Iterator[tuple[str, str, Direction, Any]]
     if kind == "clean":

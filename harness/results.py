@@ -54,6 +54,11 @@ def memory_scope(result: Mapping[str, Any]) -> str:
     return "all processes together" if result["engine"]["name"] == "embedded" else "LocalStack's containers not counted"
 
 
+def void_reason(result: Mapping[str, Any]) -> str:
+    """Return why a result's durations and rates mean nothing; "" where they do. Older results do not say."""
+    return str(result.get("figures_void_reason") or "unknown") if result.get("figures_void") else ""
+
+
 @dataclass(frozen=True)
 class Stored:
     """A stored result: where its file lies and what it says."""

@@ -160,7 +160,11 @@ class TelemetryReader:
             return
         if "_aws" not in line:
             if line.get("level") in ("ERROR", "CRITICAL"):
-                _note_error(totals, f"{line.get('message')} {line.get('why', '')}".strip())
+                said = line.get("message") or line.get("errorMessage")
+                _note_error(totals, f"{said} {line.get('why', '')}".strip())
+            elif line.get("type") == "platform.report":
+                _take_platform_event(totals, line)
+                totals.times.report(message)
             return
         if self._sources is not None and line.get("source_id") not in self._sources:
             return
@@ -203,6 +207,13 @@ def _take_platform_line(totals: StageTotals, message: str) -> None:
     # Lambda's own words for failures that the function could not report itself.
     if message.startswith("[ERROR]") or "Task timed out" in message or "Runtime exited" in message:
         _note_error(totals, message)
+
+
+def _take_platform_event(totals: StageTotals, event: Mapping[str, Any]) -> None:
+    # The same in JSON; a function's own "error" has been logged by the function.
+    record = event.get("record")
+    if isinstance(record, dict) and record.get("status") in ("timeout", "failure"):
+        _note_error(totals, f"invocation {record.get('requestId')} ended with status {record['status']}")
 
 
 def _note_error(totals: StageTotals, text: str) -> None:

@@ -169,6 +169,8 @@ def variables(home: Path, url: str) -> dict[str, str]:
         "PYTHONSTARTUP": nowhere,
         "PYTHONHASHSEED": "7",
         "PYTHONIOENCODING": "ascii",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
         "WEB_CONCURRENCY": "8",
         "UVICORN_WORKERS": "8",
         "FORWARDED_ALLOW_IPS": "nonsense",

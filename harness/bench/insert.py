@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ from harness.engines.embedded.intrinsics import load_template
 from harness.errors import EnvironmentProblem, StageStuck, UsageError
 from harness.fingerprint import fingerprint
 from harness.queues import QueueDepths, read_depths
+from harness.run.clock import RunClock
 from harness.run.core import STACK, TEMPLATE
+from harness.run.progress import Progress
+from harness.run.rest import audited_at_rest, look
+from harness.run.settle import UNSEEN_POLL_SECONDS, Patience, Reading, Settling, Stall, under_way
 from harness.stages import STAGES
 from harness.telemetry import StageTotals, TelemetryReader
 from harness.upload import upload
@@ -41,7 +46,8 @@ def run_insert(
 ) -> dict[str, Any]:
     """Insert a corpus on a started engine; returns the result's fields.
 
-    Raises UsageError for a corpus with rows that could not all be inserted, StageStuck where nothing moves.
+    Raises UsageError for a corpus with rows that could not all be inserted, StageStuck where nothing moves that should,
+    EnvironmentProblem where rows never come to rest.
     """
     if spec.quarantine or spec.poison:
         raise UsageError(
@@ -52,15 +58,18 @@ def run_insert(
         raise EnvironmentProblem(f"{spec.rows:,} rows do not fit into this machine's memory, {fits:,} do")
     path, manifest = cached(spec)
     template = folder / "template.json"
-    template.write_text(without_capture(TEMPLATE.read_text()))
+    template.write_text(without_capture(TEMPLATE.read_text("utf-8")), "utf-8")
     deployment = engine.deploy(template, parameters, stack_name=STACK)
     template.unlink()
     if count_items(engine, deployment):
         raise EnvironmentProblem("the table is not empty; inserting alone needs an engine of its own")
     began = time.time()
-    sent = upload(engine, deployment.output("UploadBucket"), f"uploads/{path.name}", path)
-    totals, depths = _follow(engine, deployment, sent.source.source_id, spec.rows, stall_timeout)
-    items = count_items(engine, deployment)
+    with RunClock() as clock:
+        before = read_depths(engine, deployment)
+        sent = upload(engine, deployment.output("UploadBucket"), f"uploads/{path.name}", path)
+        follower = _Follower(engine, deployment, sent.source.source_id, spec.rows, stall_timeout, before, clock)
+        totals, depths, items = audited_at_rest(follower.settle, follower.count, follower.undisturbed)
+        doubt = clock.doubt()
     letters = {s.name: {"unknown": depths.dlqs[s.name].total} for s in STAGES if depths.dlqs[s.name].total}
     conserved = items == spec.rows and not letters
     clean, insert = totals["clean"], totals["insert"]
@@ -85,33 +94,64 @@ def run_insert(
             "dead_letters": letters,
             "problems": {} if conserved else {"lost": max(0, spec.rows - items)},
         },
+        **doubt.to_json(),
     }
 
 
-def _follow(
-    engine: Engine, deployment: Deployment, source_id: str, rows: int, stall_timeout: float
-) -> tuple[dict[str, StageTotals], QueueDepths]:
-    """Return what clean and insert said once every row is inserted or in a queue of dead letters."""
-    groups = {s.name: deployment.output(s.log_group) for s in STAGES if s.name in ("clean", "insert")}
-    reader = TelemetryReader(engine.client("logs"), groups, {source_id})
-    last: tuple[object, ...] = ()
-    changed = time.monotonic()
-    while True:
-        engine.check()
-        reader.poll()
-        depths = read_depths(engine, deployment)
-        waiting = depths.queues["insert"].total
-        letters = sum(depth.total for depth in depths.dlqs.values())
-        inserted = reader.totals["insert"].rows_ok
-        if waiting == 0 and inserted + letters >= rows:
-            return reader.totals, depths
-        state = (reader.totals["clean"].rows_ok, inserted, waiting, letters)
-        if state != last:
-            last, changed = state, time.monotonic()
-        elif time.monotonic() - changed >= stall_timeout:
-            errors = [text for totals in reader.totals.values() for text in totals.last_errors]
-            raise StageStuck(
-                f"nothing has moved for {stall_timeout:.0f} s: {inserted:,} of {rows:,} rows inserted, {waiting:,} "
-                f"messages waiting, {letters:,} dead letters; last errors: {' | '.join(errors) or 'none'}"
-            )
-        time.sleep(TICK_SECONDS)
+class _Follower:
+    """Waits until clean and insert have come to rest, and counts."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        deployment: Deployment,
+        source_id: str,
+        rows: int,
+        stall_timeout: float,
+        before: QueueDepths,
+        clock: RunClock,
+    ) -> None:
+        self._engine, self._deployment, self._rows = engine, deployment, rows
+        self._stall_timeout, self._before, self._clock = stall_timeout, before, clock
+        groups = {s.name: deployment.output(s.log_group) for s in STAGES}
+        self._reader = TelemetryReader(engine.client("logs"), groups, {source_id})
+        # Nobody reads the stream: what it holds is not waited for.
+        patience = Patience(UNSEEN_POLL_SECONDS, Patience.of(deployment.parameters).hidden)
+        self._settling, self._stall = Settling(patience), Stall(patience)
+        self._progress = Progress(rows, 1)
+
+    def settle(self) -> None:
+        """Return when nothing is under way before the stream; raises StageStuck where nothing moves that should."""
+        reading = self._look()
+        while not self._settling.observe(reading):
+            still = self._stall.observe(reading)
+            if still >= self._stall_timeout:
+                errors = [text for totals in reading.totals.values() for text in totals.last_errors]
+                raise StageStuck(
+                    f"nothing has moved for {still:.0f} s: {reading.totals['insert'].rows_ok:,} of {self._rows:,} rows "
+                    f"inserted, {under_way(reading)}; last errors: {' | '.join(errors) or 'none'}"
+                )
+            time.sleep(TICK_SECONDS)
+            reading = self._look()
+
+    def count(self) -> tuple[Mapping[str, StageTotals], QueueDepths, int]:
+        """Return what clean and insert said, the depths, and the items in the table."""
+        reading = self._look()
+        said = {name: reading.totals[name] for name in ("clean", "insert")}
+        return said, reading.depths, count_items(self._engine, self._deployment)
+
+    def undisturbed(self) -> bool:
+        """Return whether nothing has moved since it came to rest."""
+        return self._settling.undisturbed(self._look())
+
+    def _look(self) -> Reading:
+        self._engine.check()
+        self._reader.poll()
+        return look(
+            self._engine,
+            self._deployment,
+            self._reader.totals,
+            lambda depths: self._progress.clean_done(self._reader.totals, depths),
+            before=self._before,
+            at=self._clock.awake(),
+        )

@@ -21,7 +21,7 @@ RowsPerFile = Annotated[
 ]
 Warmup = Annotated[float, typer.Option(help="Seconds at the same rate beforehand, for functions to start; 0: none.")]
 Users = Annotated[int, typer.Option(help="Most uploads at a time.")]
-StallTimeout = Annotated[float, typer.Option(help="Give up when nothing moves for this many seconds.")]
+StallTimeout = Annotated[float, typer.Option(help="Give up when nothing that should move does for this many seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
 
 DEFAULT_SECONDS = {"steady": 60.0, "ramp": 120.0, "spike": 120.0, "soak": 1800.0}
@@ -147,7 +147,8 @@ def saturation(
 
     Raises the offered rate step by step until the rows that are unfinished keep growing, then halves the interval.
     Each step is judged by the slope of its backlog; every row of all steps is audited at the end. Fails when an upload
-    fails, when a file is not sent, and when a row is not where it must be.
+    fails, when a file is not sent, and when a row is not where it must be; inconclusive when no rate was sustained and
+    when the machine slept meanwhile.
     """
     from harness.engines.registry import create
     from harness.load.core import all_conserved
@@ -156,8 +157,9 @@ def saturation(
     from harness.load.schedule import LoadSpec
     from harness.load.search import Searcher, SearchOptions, line
     from harness.load.summary import print_audit
-    from harness.results import new_run_folder
+    from harness.results import new_run_folder, void_reason
     from harness.run.record import LOGS, recorded
+    from harness.run.summary import print_doubt
 
     first = start if start is not None else DEFAULT_RATES.get(engine, OTHER_RATE)
     options = SearchOptions(
@@ -179,6 +181,7 @@ def saturation(
         print(json.dumps(found.result))  # noqa: T201
     else:
         out.print(f"\nsaturation [bold]{line(found)}[/]", highlight=False, soft_wrap=True)
+        print_doubt(out, found.result)
         print_audit(out, found.found.audit)
         if found.warmed is not None and not all_conserved(found.warmed):
             out.print("warm-up:")
@@ -187,5 +190,5 @@ def saturation(
     if not found.conserved:
         raise typer.Exit(ExitCode.NOT_CONSERVED)
     require_uploaded(found.found, folder)
-    if not found.rate:
+    if not found.rate or void_reason(found.result):
         raise typer.Exit(ExitCode.INCONCLUSIVE)

@@ -43,7 +43,9 @@ def run(
     profile: Profile = "local",
     param: Params = None,
     out_dir: Out = Path("runs"),
-    stall_timeout: Annotated[float, typer.Option(help="Give up when nothing moves for this many seconds.")] = 120.0,
+    stall_timeout: Annotated[
+        float, typer.Option(help="Give up when nothing that should move does for this many seconds.")
+    ] = 120.0,
     ceiling: Annotated[bool, typer.Option(help="First measure the engine's bare rates, for comparison.")] = True,
     keep: Annotated[bool, typer.Option(help="Keep the engine up afterwards, for `harness dlq`, until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,

@@ -48,12 +48,12 @@ def compare(subjects: Sequence[Subject], *, force: bool = False) -> Comparison:
     """Return the comparison of two or more subjects with the first.
 
     Raises UsageError naming every difference that makes it meaningless: kind, corpus, rows, parameters, engine,
-    version, rows not conserved. Other machines, packages and limits, and CPU time withheld by a host, are refused too
-    unless `force` is given, and then stand among the reservations.
+    version, rows not conserved, void figures. Other machines, packages and limits, and CPU time withheld by a host, are
+    refused too unless `force` is given, and then stand among the reservations.
     """
     if len(subjects) < 2:
         raise UsageError("one result alone cannot be compared", hint="harness compare A B [C...]")
-    refused = [*_not_conserved(subjects), *_differences(subjects, lambda s: {"kind": s.kind})]
+    refused = [*_not_conserved(subjects), *_void(subjects), *_differences(subjects, lambda s: {"kind": s.kind})]
     if not refused:
         refused = _differences(subjects, lambda s: s.conditions)
     if refused:
@@ -72,6 +72,10 @@ def compare(subjects: Sequence[Subject], *, force: bool = False) -> Comparison:
 
 def _not_conserved(subjects: Sequence[Subject]) -> list[str]:
     return [f"{s.name} is not conserved: its rates are those of another job" for s in subjects if not s.conserved]
+
+
+def _void(subjects: Sequence[Subject]) -> list[str]:
+    return [f"the figures of {s.name} are void: {s.void}" for s in subjects if s.void]
 
 
 def _differences(subjects: Sequence[Subject], get: Callable[[Subject], Mapping[str, str]]) -> list[str]:

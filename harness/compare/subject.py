@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.metrics import metrics_of
-from harness.results import RESULT, Stored, read_stored
+from harness.results import RESULT, Stored, read_stored, void_reason
 
 NOISY = 0.02
 """Share of CPU time withheld by a host from which rates are not comparable (docs/results.md)."""
@@ -46,6 +46,11 @@ class Subject:
     metrics: Mapping[str, Measured]
     runs: Sequence[Mapping[str, Any]]
     data: Mapping[str, Any]
+
+    @property
+    def void(self) -> str:
+        """Why durations and rates mean nothing in one of its runs; "" where they do in all."""
+        return next((reason for reason in map(void_reason, self.runs) if reason), "")
 
 
 def subject_of(stored: Stored) -> Subject:

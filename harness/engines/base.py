@@ -66,6 +66,45 @@ class FunctionActivity:
     limit: int | None = None
 
 
+@dataclass(frozen=True)
+class Activity:
+    """What a Lambda service has under way at one moment of its own: everything but what lies in queues and streams.
+
+    `service` names the running service; another name means that it was started anew. `now` is the moment, in monotonic
+    seconds that only the service's other moments compare with. Invocations that are `running`, asynchronous `events`
+    accepted and not finished (waiting for a retry included), `messages` received and neither deleted nor left to come
+    back, stream `records` read and not yet processed, and `log_lines` on their way to CloudWatch Logs: all 0 where
+    nothing is in hand. `moved` counts everything that was ever taken in (invocations, events, messages, records); equal
+    counts mean that nothing was in between. Every record that was in a stream at `streams_read_at` has been read (None:
+    not known of any moment). `due_seconds` is how long what is in hand may go on without a sign of life: the rest of a
+    time-out, a wait for a retry, a batching window. `queues` are URLs of queues of the service's own.
+    """
+
+    service: str
+    now: float
+    running: int
+    events: int
+    messages: int
+    records: int
+    log_lines: int
+    moved: int
+    streams_read_at: float | None
+    due_seconds: float
+    queues: tuple[str, ...]
+    functions: Mapping[str, FunctionActivity]
+
+    @property
+    def idle(self) -> bool:
+        """Whether the service has nothing in hand."""
+        return not (self.running or self.events or self.messages or self.records or self.log_lines)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Activity:
+        """Return the activity that a Lambda service reported."""
+        functions = {name: FunctionActivity(**figures) for name, figures in data["functions"].items()}
+        return cls(**{**data, "functions": functions, "queues": tuple(data["queues"])})
+
+
 class Engine(Protocol):
     """An engine's life: start, deploy, give clients, report, stop. Also a context manager."""
 
@@ -98,8 +137,9 @@ class Engine(Protocol):
     def report(self) -> EngineReport:
         """Return what the engine knows of itself and of its functions so far."""
 
-    def activity(self) -> Mapping[str, FunctionActivity] | None:
-        """Return what every function does now, by short name (`insert`), or None where the engine does not know.
+    def activity(self) -> Activity | None:
+        """Return what is under way, and every function's part of it by short name (`insert`); None where the engine
+        does not know.
 
         Cheap: called once a second while a run goes on.
         """

@@ -15,8 +15,10 @@ def github_action_benchmark(subject: Subject, direction: str) -> str:
     """Return the JSON of github-action-benchmark's custom tools: a list of name, unit, value, range and extra.
 
     That action takes one direction a file, so `direction` (smaller or bigger) chooses the metrics. `range` is the
-    spread of repetitions, `extra` what the figures were measured with. Raises UsageError for any other direction.
+    spread of repetitions, `extra` what the figures were measured with. Raises UsageError for any other direction, and
+    where the figures are void.
     """
+    _refuse_void(subject)
     if direction not in DIRECTIONS:
         raise UsageError(f"--direction {direction!r} is not known", hint=f"choose one of {', '.join(DIRECTIONS)}")
     extra = f"{subject.kind} {subject.name}, engine {subject.conditions.get('engine', 'not known')}"
@@ -35,7 +37,11 @@ def github_action_benchmark(subject: Subject, direction: str) -> str:
 
 
 def bencher(subject: Subject) -> str:
-    """Return Bencher Metric Format: benchmark, then measure, then value with its bounds where there is a spread."""
+    """Return Bencher Metric Format: benchmark, then measure, then value with its bounds where there is a spread.
+
+    Raises UsageError where the figures are void.
+    """
+    _refuse_void(subject)
     measures = {}
     for name, measured in subject.metrics.items():
         metric = {"value": measured.value}
@@ -50,6 +56,13 @@ def benchmark_name(subject: Subject) -> str:
     """Return a name that stays the same from commit to commit: the suite's, or the kind of run, with its engine."""
     what = subject.conditions.get("suite") or subject.kind
     return f"{what} on {subject.conditions.get('engine', 'unknown engine')}"
+
+
+def _refuse_void(subject: Subject) -> None:
+    if subject.void:
+        raise UsageError(
+            f"the figures of {subject.name} are void: {subject.void}", hint="make the result again on a waking machine"
+        )
 
 
 def _range(measured: Measured) -> dict[str, str]:

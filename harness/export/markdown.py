@@ -28,6 +28,8 @@ def markdown(subject: Subject) -> str:
         lines += [f"- {escape(str(run.get('run', '')))} {escape(c.name)}: {escape(c.failure)}" for run, c in failed]
     else:
         lines.append(f"✅ **Conserved**: {rows:,} rows, every one accounted for; {len(checks)} checks passed.")
+    if subject.void:
+        lines += ["", f"⚠️ **Figures void**: {escape(subject.void)}. Durations and rates mean nothing."]
     lines += ["", *table_lines(_metric_table(subject)), ""]
     for run in subject.runs:
         lines += details(f"Run {run.get('run', '')}", [stage_table(run), rejected_table(run["audit"])])

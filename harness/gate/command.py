@@ -102,7 +102,7 @@ def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: b
         fingerprint=fingerprint(),
     )
     (folder / GATE).write_text(json.dumps(written, indent=2) + "\n")
-    (folder / "gate.md").write_text(gate_markdown(written))
+    (folder / "gate.md").write_text(gate_markdown(written), "utf-8")
     page = write_report(folder)
     if not quiet:
         print_outcome(console, outcome, policy)

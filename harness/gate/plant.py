@@ -71,4 +71,4 @@ def plant(tree: Path, stage: str, share: float, kind: Kind) -> None:
     if not 0 <= share <= 10:
         raise UsageError(f"a slowdown of {share:g} cannot be planted", hint="0 to 10; 0.15 is 15%")
     module = tree / "handlers" / f"{stage}.py"
-    module.write_text(module.read_text() + _CODE.format(share=share, kind=kind.value))
+    module.write_text(module.read_text("utf-8") + _CODE.format(share=share, kind=kind.value), "utf-8")

@@ -27,7 +27,7 @@ from harness.gate.model import Planned, Trial
 from harness.gate.trees import Tree
 from harness.host_environment import DOCKER, ENGINE, child_environment
 from harness.metrics import metrics_of
-from harness.results import SCHEMA_VERSION
+from harness.results import SCHEMA_VERSION, void_reason
 
 STOP_SECONDS = 30.0
 _STDERR_LINES = 6
@@ -126,6 +126,11 @@ class ProcessTrials:
                 f"trial {planned.number} ({planned.side} {tree.label}) printed no result: {error!r} {stderr}"
             ) from error
         self._keep(planned, result)
+        if trial.conserved and (reason := void_reason(result)):
+            raise TrialFailed(
+                f"the figures of trial {planned.number} ({planned.side} {tree.label}) are void: {reason}",
+                hint="run the gate again and keep the machine awake",
+            )
         asked = self._workload.spec.rows
         if trial.conserved and rows != asked:
             raise TrialFailed(

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.lambda_service.activity import wait_running
 from harness.lambda_service.limits import MAX_DESCRIPTORS, MAX_PROCESSES, ControlGroups, Limits
 from harness.lambda_service.model import Function, ServiceSettings
 from harness.lambda_service.output import OutputPipe
@@ -238,16 +239,12 @@ class ExecutionEnvironment:
 
     async def _wait_first(self, ready: asyncio.Task[bool], limit: float) -> None:
         waited: set[asyncio.Future[Any]] = {ready, self._exit, self._api.init_error}
-        await asyncio.wait(
-            waited,
-            timeout=limit,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        await wait_running(waited, limit)
         ready.cancel()
 
     async def _answer(self, request_id: str, pending: asyncio.Future[RuntimeAnswer], timeout: float) -> RuntimeAnswer:
         waited: set[asyncio.Future[Any]] = {pending, self._exit}
-        await asyncio.wait(waited, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await wait_running(waited, timeout)
         if pending.done():
             return pending.result()
         self.alive = False

@@ -59,12 +59,13 @@ class _Conjunction:
     json_body: bool
 
 
-def compile_filters(patterns: Iterable[str], *, text_field: str = "") -> Predicate | None:
+def compile_filters(patterns: Iterable[str], *, text_field: str = "", object_field: str = "") -> Predicate | None:
     """Return a predicate over event records, or None where there is nothing to filter.
 
     `text_field` names the field whose text may be JSON, `body` of SQS: a pattern for its properties drops records
     whose text is not JSON, and one for the text itself drops those whose text is, whatever their rules say. Text
-    is JSON when it is any JSON value. Raises FilterRefused for what Lambda refuses.
+    is JSON when it is any JSON value. `object_field` names the field that is always an object, `dynamodb` of streams:
+    Lambda takes no pattern for its text. Raises FilterRefused for what Lambda refuses.
     """
     texts = list(patterns)
     if len(texts) > MAX_FILTERS:
@@ -72,7 +73,7 @@ def compile_filters(patterns: Iterable[str], *, text_field: str = "") -> Predica
             f"has {len(texts)} filters, allowed are {MAX_FILTERS}",
             hint="put alternatives into one pattern: a list of values, or $or",
         )
-    conjunctions = [c for text in texts for c in _compile_pattern(text, text_field)]
+    conjunctions = [c for text in texts for c in _compile_pattern(text, text_field, object_field)]
     if not conjunctions:
         return None
     if not any(c.plain_body or c.json_body for c in conjunctions):
@@ -109,7 +110,7 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _compile_pattern(text: str, text_field: str) -> list[_Conjunction]:
+def _compile_pattern(text: str, text_field: str, object_field: str) -> list[_Conjunction]:
     if len(text) > MAX_PATTERN_CHARACTERS:
         raise FilterRefused(
             f"pattern {text[:60]!r}... has {len(text)} characters, allowed are {MAX_PATTERN_CHARACTERS}"
@@ -124,6 +125,8 @@ def _compile_pattern(text: str, text_field: str) -> list[_Conjunction]:
         combinations = _combinations(pattern, "", inside_or=False)
     except (FilterRefused, RuleRefused) as error:
         raise FilterRefused(f"pattern {text!r}: {error}", hint=error.hint) from error
+    if object_field and any(object_field in fields for fields in combinations):
+        raise FilterRefused(f"pattern {text!r}: {object_field!r} is an object and has no text to compare")
     return [_conjunction(fields, text_field) for fields in combinations]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from harness.lambda_service.activity import Deadlines, Work
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.environment import Outcome
 from harness.lambda_service.model import AsyncConfig, Function
@@ -84,6 +85,10 @@ class AsyncInvoker:
         self._retry_delays = retry_delays
         self._configs: dict[str, AsyncConfig] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.work = Work()
+        """Events accepted and not yet finished: waiting, running, or on their way to a destination."""
+        self.retries = Deadlines()
+        """Events that wait for their next attempt."""
 
     @property
     def pending(self) -> int:
@@ -105,7 +110,9 @@ class AsyncInvoker:
         event = _Event(function, payload, str(uuid.uuid4()), expires, config)
         task = spawn(self._run(event), f"event {function.name}")
         self._tasks.add(task)
+        self.work.take()
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self.work.finish())
         return event.request_id
 
     async def stop(self) -> None:
@@ -151,7 +158,8 @@ class AsyncInvoker:
             if time.monotonic() + delay >= event.expires:
                 # It would be too old by then: its fate is known now.
                 return "EventAgeExceeded", attempts, outcome
-            await asyncio.sleep(delay)
+            with self.retries.within(delay):
+                await asyncio.sleep(delay)
 
 
 def _record(event: _Event, condition: str, attempts: int, outcome: Outcome | None) -> dict[str, Any]:

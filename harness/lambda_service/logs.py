@@ -25,6 +25,8 @@ class LogShipper:
     def __init__(self, client: AwsClient) -> None:
         self.dropped = 0
         self.shipped_bytes = 0
+        self.pending = 0
+        """Lines queued and neither shipped nor dropped."""
         self._client = client
         self._buffers: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
         self._known: set[tuple[str, str]] = set()
@@ -33,6 +35,7 @@ class LogShipper:
     def add(self, group: str, stream: str, line: str) -> None:
         """Queue one line, stamped with the time of this call."""
         self._buffers[(group, stream)].append((time.time_ns() // 1_000_000, line))
+        self.pending += 1
 
     def start(self) -> None:
         """Start shipping in the background."""
@@ -51,6 +54,7 @@ class LogShipper:
         for (group, stream), events in buffers.items():
             for batch in _batches(events):
                 await self._ship(group, stream, batch)
+                self.pending -= len(batch)
 
     async def _run(self) -> None:
         while True:

@@ -213,7 +213,7 @@ class _Reader:
                 "ScalingConfig.MaximumConcurrency", scaling.get("MaximumConcurrency"), MIN_MAXIMUM_CONCURRENCY, 1000
             ),
             report_failures=self._reports_failures(),
-            filters=self._filters("body"),
+            filters=self._filters(text_field="body"),
             enabled=self._flag("Enabled", default=True),
         )
 
@@ -238,7 +238,7 @@ class _Reader:
             bisect=self._flag("BisectBatchOnFunctionError", default=False),
             report_failures=self._reports_failures(),
             on_failure_arn=self._destination(),
-            filters=self._filters(""),
+            filters=self._filters(object_field="dynamodb"),
             enabled=self._flag("Enabled", default=True),
         )
 
@@ -350,7 +350,7 @@ class _Reader:
             raise self._refusal(path, f"{destination} is a FIFO queue; AWS takes standard queues")
         return destination
 
-    def _filters(self, text_field: str) -> tuple[str, ...]:
+    def _filters(self, *, text_field: str = "", object_field: str = "") -> tuple[str, ...]:
         path = "FilterCriteria.Filters"
         filters = self._list(path, (self._properties.get("FilterCriteria") or {}).get("Filters"))
         patterns = []
@@ -360,7 +360,7 @@ class _Reader:
                 raise self._refusal(f"{path}.Pattern", f"is {pattern!r}, a string that holds JSON is needed")
             patterns.append(pattern)
         try:
-            compile_filters(patterns, text_field=text_field)
+            compile_filters(patterns, text_field=text_field, object_field=object_field)
         except FilterRefused as error:
             raise self._refusal(path, str(error), hint=error.hint) from error
         return tuple(patterns)

@@ -13,8 +13,9 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 
 from harness.errors import EngineError
+from harness.lambda_service.activity import Deadlines, Work
 from harness.lambda_service.concurrency import ConcurrencyLedger
-from harness.lambda_service.environment import ExecutionEnvironment, Outcome, Sandbox
+from harness.lambda_service.environment import INIT_TIMEOUT_SECONDS, ExecutionEnvironment, Outcome, Sandbox
 from harness.lambda_service.model import Function
 from harness.lambda_service.runtime_api import error_body
 
@@ -85,6 +86,10 @@ class EnvironmentPool:
         self._functions: dict[str, Function] = {}
         self._warm: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
         self._busy: set[ExecutionEnvironment] = set()
+        self.work = Work()
+        """Invocations of all functions, from before their environment is taken until after it is given back."""
+        self.timeouts = Deadlines()
+        """Invocations that run; each ends by its function's time-out."""
 
     def add(self, function: Function) -> None:
         """Make a function known; raises UsageError where its reservation does not fit the account."""
@@ -117,24 +122,26 @@ class EnvironmentPool:
             figures.throttles += 1
             raise Throttled(name)
         figures.max_concurrency = max(figures.max_concurrency, self._ledger.running(name))
+        longest = max(INIT_TIMEOUT_SECONDS, function.timeout) + function.timeout
         try:
-            try:
-                environment = await self._take(function)
-            except (OSError, EngineError) as error:
-                # Out of processes or memory on this machine: to the event source it is a failed invocation.
-                _log.error("no execution environment for %s: %s", name, error)
-                figures.errors += 1
-                return _not_started(error, request_id)
-            try:
-                outcome = await environment.invoke(
-                    payload, request_id=request_id, client_context=client_context, tail=tail
-                )
-            except BaseException:
-                # Cut off in the middle: whatever the process is doing must not meet the next invocation.
-                environment.alive = False
-                raise
-            finally:
-                await self._give_back(environment)
+            with self.work.one(), self.timeouts.within(longest):
+                try:
+                    environment = await self._take(function)
+                except (OSError, EngineError) as error:
+                    # Out of processes or memory on this machine: to the event source it is a failed invocation.
+                    _log.error("no execution environment for %s: %s", name, error)
+                    figures.errors += 1
+                    return _not_started(error, request_id)
+                try:
+                    outcome = await environment.invoke(
+                        payload, request_id=request_id, client_context=client_context, tail=tail
+                    )
+                except BaseException:
+                    # Cut off in the middle: whatever the process is doing must not meet the next invocation.
+                    environment.alive = False
+                    raise
+                finally:
+                    await self._give_back(environment)
         finally:
             if name in self._functions:
                 self._ledger.release(name)

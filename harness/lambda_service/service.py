@@ -59,6 +59,7 @@ class LambdaService:
         self._stacks: dict[str, StackConfig] = {}
         self._pollers: dict[str, list[Poller]] = {}
         self._started = time.monotonic()
+        self._id = uuid.uuid4().hex
 
     @property
     def control_folders(self) -> list[str]:
@@ -130,11 +131,37 @@ class LambdaService:
             "uptime_seconds": round(time.monotonic() - self._started, 3),
         }
 
-    def activity(self) -> dict[str, dict[str, Any]]:
+    def activity(self) -> dict[str, Any]:
+        """Return what is under way at this moment, as the fields of `harness.engines.base.Activity`."""
+        pollers = [poller for pollers in self._pollers.values() for poller in pollers]
+        streams = [poller for poller in pollers if isinstance(poller, StreamPoller)]
+        queues = [poller for poller in pollers if not isinstance(poller, StreamPoller)]
+        now = time.monotonic()
+        read = [stream.position.read_at() for stream in streams]
+        known = [moment for moment in read if moment is not None]
+        works = [self._pool.work, self._invoker.work]
+        works += [poller.work for poller in queues] + [stream.position.records for stream in streams]
+        waits = [self._pool.timeouts.left(), self._invoker.retries.left(), *(s.window_left() for s in streams)]
+        return {
+            "service": self._id,
+            "now": now,
+            "running": self._pool.work.open,
+            "events": self._invoker.work.open,
+            "messages": sum(poller.work.open for poller in queues),
+            "records": sum(stream.position.records.open for stream in streams),
+            "log_lines": self._logs.pending,
+            "moved": sum(work.taken for work in works),
+            "streams_read_at": min(known, default=now) if len(known) == len(read) else None,
+            "due_seconds": max(waits),
+            "queues": [poller.queue_url for poller in queues if isinstance(poller, NotificationPoller)],
+            "functions": self._functions_now(pollers),
+        }
+
+    def _functions_now(self, pollers: list[Poller]) -> dict[str, dict[str, Any]]:
         """Return every function's running invocations, cold starts so far, and the concurrency allowed it now, by
         name without the stack's."""
         allowed: dict[str, int] = {}
-        for poller in (poller for pollers in self._pollers.values() for poller in pollers):
+        for poller in pollers:
             if not isinstance(poller, NotificationPoller):
                 allowed[poller.function] = allowed.get(poller.function, 0) + poller.concurrency_limit()
         found = {}

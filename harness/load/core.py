@@ -20,6 +20,7 @@ from harness.load.schedule import LoadSpec, schedule
 from harness.load.session import Found, LoadSession
 from harness.report import write_report
 from harness.results import save_result
+from harness.run.clock import RunClock
 from harness.run.core import STACK, TEMPLATE, ProgressBar
 from harness.run.display import make_display
 from harness.run.record import logs_kept, recorded
@@ -150,16 +151,18 @@ class Loader:
         self, engine: Engine, deployment: Deployment, options: LoadOptions, folder: Path, *, shown: bool = True
     ) -> Iterator[LoadSession]:
         """Give a session, whose live display is `shown`; the engine's logs are kept in `folder` when it ends."""
-        session = LoadSession(
-            engine,
-            deployment,
-            folder,
-            make_display(self._console, quiet=self._quiet or not shown),
-            stall_timeout=options.stall_timeout,
-            cache=options.cache,
-        )
-        with logs_kept(engine, folder), closing(session):
-            yield session
+        with RunClock() as clock:
+            session = LoadSession(
+                engine,
+                deployment,
+                folder,
+                make_display(self._console, quiet=self._quiet or not shown),
+                stall_timeout=options.stall_timeout,
+                cache=options.cache,
+                clock=clock,
+            )
+            with logs_kept(engine, folder), closing(session):
+                yield session
 
     def say(self, text: str) -> None:
         """Print a line, unless quiet."""

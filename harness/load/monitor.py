@@ -17,7 +17,10 @@ from harness.load.samples import COMPLETIONS_FILE, EVENTS_FILE, LineFollower, Lo
 from harness.load.schedule import LoadSpec
 from harness.load.state import Figures, LoadState
 from harness.queues import QueueDepths, read_depths
+from harness.run.clock import RunClock
 from harness.run.progress import Progress, Snapshot
+from harness.run.rest import look
+from harness.run.settle import Reading
 from harness.run.usage import UsageSampler
 from harness.run.watch import series_line
 from harness.stages import STAGES
@@ -31,10 +34,11 @@ DEFAULT_RECEIVES = 3
 
 @dataclass(frozen=True)
 class Look:
-    """One look: the pipeline, and all loads so far together."""
+    """One look: the pipeline, all loads so far together, and what may be under way."""
 
     snapshot: Snapshot
     figures: Figures
+    reading: Reading
 
 
 class Monitor:
@@ -42,7 +46,7 @@ class Monitor:
     `timeseries.jsonl`, a line to `completions.jsonl` for each file as it finishes.
 
     `pids` are the engine's processes by name, `pool` gives the expectations of a load's files. Loads are those whose
-    events appear in `folder/events.jsonl`.
+    events appear in `folder/events.jsonl`. `clock` gives the time of its readings.
     """
 
     def __init__(
@@ -53,7 +57,9 @@ class Monitor:
         *,
         pids: Mapping[str, int] | None = None,
         pool: Callable[[LoadSpec], Sequence[Expectation]] | None = None,
+        clock: RunClock | None = None,
     ) -> None:
+        self._clock = clock or RunClock()
         self._engine = engine
         self._deployment = deployment
         self._pool = pool or (lambda spec: [file.expectation for file in make_pool(spec)])
@@ -67,7 +73,7 @@ class Monitor:
         self.memory_peak = 0
         self.locust_cpu = 0.0
         self.tracker_cpu = 0.0
-        self._progress = Progress(0, 0, 0.0)
+        self._progress = Progress(0, 0)
         self._began = time.monotonic()
         self._last_look = self._began
         self._events = LineFollower(folder / EVENTS_FILE)
@@ -91,18 +97,24 @@ class Monitor:
         self.tracker_cpu += time.process_time() - cpu
         now = time.time()
         figures = sum((load.figures(now) for load in self.loads), Figures())
+        reading = look(
+            self._engine,
+            self._deployment,
+            self.reader.totals,
+            self._clean_done,
+            before=self.before,
+            at=self._clock.awake(),
+        )
         snapshot = self._progress.observe(
             time.monotonic() - self._began,
             self.reader.totals,
-            read_depths(self._engine, self._deployment).since(self.before),
-            activity=self._engine.activity(),
+            reading.depths,
+            activity=reading.activity.functions if reading.activity is not None else None,
             arrived=figures.uploaded_rows,
         )
-        snapshot = replace(
-            snapshot, expected_rows=sum(load.rows for load in self.loads), clean_done=self._clean_done(snapshot)
-        )
+        snapshot = replace(snapshot, expected_rows=sum(load.rows for load in self.loads), clean_done=reading.delivered)
         self._write(snapshot, figures, now)
-        return Look(snapshot, figures)
+        return Look(snapshot, figures, reading)
 
     @property
     def sources(self) -> dict[str, Sample]:
@@ -124,8 +136,8 @@ class Monitor:
             else:
                 self.loads[-1].stop()
 
-    def _clean_done(self, snapshot: Snapshot) -> bool:
-        letters = next(s.dlq for s in snapshot.stages if s.name == "clean")
+    def _clean_done(self, depths: QueueDepths) -> bool:
+        letters = depths.dlqs["clean"].total
         sources = self.sources
         cleaned = sum(1 for source_id in sources if "clean" in self.reader.by_source.get(source_id, {}))
         return cleaned + letters >= len(sources)

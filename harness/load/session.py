@@ -24,10 +24,13 @@ from harness.load.samples import Sample
 from harness.load.schedule import LoadSpec
 from harness.load.state import LoadState
 from harness.load.tracker import completed_at, redelivered_rows
+from harness.run.clock import Doubt, RunClock
 from harness.run.display import Display
-from harness.run.progress import CALM_TICKS, explain
+from harness.run.progress import explain
+from harness.run.rest import audited_at_rest
+from harness.run.settle import Patience, Settling, Stall, under_way
 from harness.run.usage import HARNESS, machine_shares
-from harness.run.watch import SETTLE_SECONDS, TICK_SECONDS
+from harness.run.watch import TICK_SECONDS
 from harness.telemetry import StageTotals
 
 
@@ -49,7 +52,7 @@ class Found:
     all the same: their rows are audited with the others. `unsent` files of the schedule were never sent, `unreported`
     ones are in the bucket though Locust ended before it said so; neither counts loads that were ended on purpose.
     `redelivered` counts rows that were updated more than once. CPU is in seconds, of the harness (of which `tracker`
-    for reading telemetry) and of Locust, over `seconds` of looking.
+    for reading telemetry) and of Locust, over `seconds` of looking. `doubt` says whether times and rates mean anything.
     """
 
     began: float
@@ -68,12 +71,13 @@ class Found:
     cpu_seconds: Mapping[str, float]
     tracker_cpu: float
     cpu_stolen: float
+    doubt: Doubt
 
 
 class LoadSession:
     """Drives loads into a deployment, one after the other or by hand in the web UI, and looks meanwhile.
 
-    Gives up, with StageStuck, when nothing moves for `stall_timeout` seconds though rows are unfinished.
+    Gives up, with StageStuck, when nothing moves for `stall_timeout` seconds of `clock` though something should.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class LoadSession:
         *,
         stall_timeout: float = 120.0,
         cache: Path | None = None,
+        clock: RunClock | None = None,
     ) -> None:
         self.folder = folder
         self.display = display
@@ -92,6 +97,7 @@ class LoadSession:
         self._deployment = deployment
         self._bucket = deployment.output("UploadBucket")
         self._stall_timeout = stall_timeout
+        self._clock = clock or RunClock()
         self._cache = cache
         self._pools: dict[LoadSpec, list[PoolFile]] = {}
         self._items_before = count_items(engine, deployment)
@@ -101,11 +107,13 @@ class LoadSession:
             folder,
             pids=getattr(engine, "pids", {}),
             pool=lambda spec: [file.expectation for file in self.pool(spec)],
+            clock=self._clock,
         )
+        patience = Patience.of(deployment.parameters)
+        self._settling, self._stall = Settling(patience), Stall(patience)
+        self._still = 0.0
         self._began = time.monotonic()
         self._machine_before = psutil.cpu_times()
-        self._last: tuple[object, ...] = ()
-        self._moved_at = self._began
         self._uploads_ended = self._looked_at = self._began
 
     def pool(self, spec: LoadSpec) -> list[PoolFile]:
@@ -158,31 +166,38 @@ class LoadSession:
                 "not a single file was uploaded", hint=f"Locust's last words:\n{locust.last_words()}"
             )
 
-    def drain(self) -> None:
-        """Look until every row seems to have reached its end.
+    def drain(self, *, shown: bool = True) -> None:
+        """Look until nothing is under way any more (`harness.run.settle`); rows may be missing then, which the audit
+        says. `shown` tells whether the display goes on.
 
-        Also returns when nothing is queued and nothing has moved for a while though rows are missing: the audit must
-        say which.
+        Raises StageStuck when nothing moves that should for the stall time-out.
         """
-        calm = 0
-        while True:
-            look = self._look()
-            done = all(load.all_finished for load in self.loads)
-            empty = look.snapshot.queues_empty
-            calm = calm + 1 if done and empty else 0
-            still = time.monotonic() - self._moved_at
-            if calm >= CALM_TICKS or (empty and look.snapshot.clean_done and still >= SETTLE_SECONDS):
-                return
-            if still >= self._stall_timeout:
+        look = self._look(shown)
+        if self._settling.undisturbed(look.reading):
+            return
+        while not self._settling.observe(look.reading):
+            if self._still >= self._stall_timeout:
+                why = explain(look.snapshot, self.monitor.reader.totals, under_way(look.reading))
                 raise StageStuck(
-                    f"nothing has moved for {still:.0f} s: {explain(look.snapshot, self.monitor.reader.totals)}",
+                    f"nothing has moved for {self._still:.0f} s: {why}",
                     hint="the run's folder has the time series; --stall-timeout waits longer",
                 )
             self._wait()
+            look = self._look(shown)
 
     def finish(self, bar: Callable[[str, int], AbstractContextManager[Callable[[int], None]]]) -> Found:
         """Audit every row of every file that is in the bucket, and return what was found; `bar` makes a progress bar
-        from a label and a total."""
+        from a label and a total.
+
+        Audits anew what moved meanwhile; raises EnvironmentProblem where that never ends, and what `drain` raises.
+        """
+        return audited_at_rest(
+            lambda: self.drain(shown=False),
+            lambda: self._audited(bar),
+            lambda: self._settling.undisturbed(self._look(shown=False).reading),
+        )
+
+    def _audited(self, bar: Callable[[str, int], AbstractContextManager[Callable[[int], None]]]) -> Found:
         settled = time.monotonic()
         stolen = machine_shares(self._machine_before, psutil.cpu_times())[1]
         cpu = {
@@ -231,21 +246,20 @@ class LoadSession:
             cpu_seconds=cpu,
             tracker_cpu=self.monitor.tracker_cpu,
             cpu_stolen=stolen,
+            doubt=self._clock.doubt(),
         )
 
     def close(self) -> None:
         """Close the files."""
         self.monitor.close()
 
-    def _look(self) -> Look:
+    def _look(self, shown: bool = True) -> Look:
         self._looked_at = time.monotonic()
         self._engine.check()
         look = self.monitor.look()
-        self.display.show(look.snapshot)
-        moved = (*look.snapshot.fingerprint(), look.figures.uploaded_files)
-        if moved != self._last:
-            self._last = moved
-            self._moved_at = self._looked_at
+        if shown:
+            self.display.show(look.snapshot)
+        self._still = self._stall.observe(look.reading)
         return look
 
     def _wait(self) -> None:

@@ -76,11 +76,6 @@ class LoadState:
         """Rows of all files that were uploaded so far."""
         return sum(sample.rows for sample in self.sources.values())
 
-    @property
-    def all_finished(self) -> bool:
-        """Whether every uploaded file seems finished."""
-        return not self._open
-
     def add(self, sample: Sample) -> None:
         """Note one upload."""
         self.samples.append(sample)

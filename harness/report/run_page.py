@@ -12,7 +12,7 @@ from harness.report.latency_charts import latency_charts, latency_table
 from harness.report.page import Page, Section, moment
 from harness.report.series import columns
 from harness.report.tables import Table, bytes_text
-from harness.results import SAMPLES, SERIES, Stored, read_lines
+from harness.results import SAMPLES, SERIES, Stored, read_lines, void_reason
 
 
 def run_page(stored: Stored) -> Page:
@@ -59,7 +59,13 @@ def _verdict(result: Mapping[str, Any], failed_uploads: int) -> sections.Verdict
         of_warmup = sections.verdict_of(warmup)
         if of_warmup.tone == "bad":
             return sections.Verdict("bad", f"Warm-up: {of_warmup.word.lower()}", of_warmup.sentence)
-    return sections.verdict_of(result["audit"], failed_uploads)
+    found = sections.verdict_of(result["audit"], failed_uploads)
+    reason = void_reason(result)
+    if not reason:
+        return found
+    tone = "bad" if found.tone == "bad" else "warn"
+    sentence = f"{found.sentence} Durations and rates on this page mean nothing: {reason}."
+    return sections.Verdict(tone, f"{found.word}; figures void", sentence)
 
 
 def _title(result: Mapping[str, Any]) -> str:

@@ -26,9 +26,11 @@ from harness.fingerprint import fingerprint
 from harness.queues import read_depths
 from harness.report import write_report
 from harness.results import save_result
+from harness.run.clock import RunClock
 from harness.run.display import make_display
 from harness.run.record import logs_kept, recorded
-from harness.run.watch import Watched, watch
+from harness.run.rest import audited_at_rest
+from harness.run.watch import Watched, Watcher
 from harness.upload import Upload, upload
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "handlers" / "template.yaml"
@@ -125,13 +127,13 @@ class Runner:
     def run(self, engine: Engine, given: Input, options: RunOptions, folder: Path) -> RunResult:
         """Deploy, upload, watch and audit on a started engine; writes the results into `folder`.
 
-        Raises StageStuck, and EngineError where the engine ends or no longer answers; `folder` then has the logs and
-        `error.json`, and the error's hint names it.
+        Raises StageStuck, EnvironmentProblem where rows never come to rest, and EngineError where the engine ends or no
+        longer answers; `folder` then has the logs and `error.json`, and the error's hint names it.
         """
-        with recorded(folder), logs_kept(engine, folder), translated(engine):
-            return self._run(engine, given, options, folder)
+        with recorded(folder), logs_kept(engine, folder), translated(engine), RunClock() as clock:
+            return self._run(engine, given, options, folder, clock)
 
-    def _run(self, engine: Engine, given: Input, options: RunOptions, folder: Path) -> RunResult:
+    def _run(self, engine: Engine, given: Input, options: RunOptions, folder: Path, clock: RunClock) -> RunResult:
         ceiling = self._ceiling(engine) if options.ceiling else []
         deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
         self._say(f"deployed   stack {STACK} on engine {engine.name}, {len(deployment.outputs)} outputs")
@@ -140,7 +142,14 @@ class Runner:
         sent = self._upload(engine, deployment, given)
         rate = sent.file_bytes / max(1e-6, sent.ended - sent.started) / 1e6
         self._say(f"uploaded   {sent.file_bytes / 1e6:.1f} MB in {sent.ended - sent.started:.1f} s, {rate:.0f} MB/s")
-        watched = watch(
+        objects = [Audited(sent.source, given.rows, given.spec)]
+
+        def look_for_every_row() -> tuple[Watched, AuditReport]:
+            watched = watcher.watched()
+            with self._bar("auditing", given.rows) as advance:
+                return watched, audit(engine, deployment, objects, advance, items_before=items_before)
+
+        with Watcher(
             engine,
             deployment,
             given.rows,
@@ -150,14 +159,13 @@ class Runner:
             before=before,
             series=folder / "timeseries.jsonl",
             began=began,
-        )
-        with self._bar("auditing", given.rows) as advance:
-            found = audit(
-                engine, deployment, [Audited(sent.source, given.rows, given.spec)], advance, items_before=items_before
-            )
+            clock=clock,
+        ) as watcher:
+            watched, found = audited_at_rest(watcher.settle, look_for_every_row, watcher.undisturbed)
         update = watched.totals["update"]
         pipeline = (update.ended_ms / 1000 - sent.started) if update.ended_ms else 0.0
         result = self._result(engine, given, options, sent, watched, found, ceiling, pipeline, began_at)
+        result |= clock.doubt().to_json()
         save_result(folder, {"run": folder.name, **result})
         write_report(folder)
         return RunResult(folder, options, deployment, given.rows, sent, watched, found, ceiling, pipeline, result)

@@ -1,4 +1,4 @@
-"""What a run looks like at one moment, and whether it is over or stuck. Pure."""
+"""What a run looks like at one moment. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ _SENDERS = {"insert": "clean", "process": "capture", "update": "process"}
 """Which stage sends the messages of a stage's queue."""
 
 RATE_WINDOW_SECONDS = 20.0
-CALM_TICKS = 2
-"""Looks in a row that must find everything accounted and every queue empty."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +56,6 @@ class Snapshot:
         by_name = {s.name: s for s in self.stages}
         return by_name["update"].rows + self.quarantined + sum(s.dlq for s in self.stages)
 
-    @property
-    def queues_empty(self) -> bool:
-        """Whether no stage has a message waiting, delayed or in flight."""
-        return all(s.queued + s.in_flight == 0 for s in self.stages)
-
-    def fingerprint(self) -> tuple[object, ...]:
-        """Return what changes whenever anything moves."""
-        return (
-            self.quarantined,
-            self.clean_done,
-            tuple((s.rows, s.failed, s.queued, s.in_flight, s.dlq, s.errors) for s in self.stages),
-        )
-
     def eta_seconds(self) -> float | None:
         """Return the seconds left at the pace of the slowest stage that still has work; None if unknown.
 
@@ -89,17 +74,13 @@ class Snapshot:
 
 
 class Progress:
-    """Turns successive readings into snapshots, and decides whether the run is settled or stuck."""
+    """Turns successive readings into snapshots."""
 
-    def __init__(self, expected_rows: int, sources: int, settle_seconds: float) -> None:
+    def __init__(self, expected_rows: int, sources: int) -> None:
         self._expected_rows = expected_rows
         self._sources = sources
-        self._settle_seconds = settle_seconds
         self._history: dict[str, deque[tuple[float, int]]] = {s.name: deque() for s in STAGES}
         self._ages = {s.name: BacklogAge() for s in STAGES}
-        self._last: tuple[object, ...] = ()
-        self._changed_at = 0.0
-        self._calm = 0
 
     def observe(
         self,
@@ -139,29 +120,12 @@ class Progress:
                     cold_starts=function.cold_starts if function else None,
                 )
             )
-        clean = totals["clean"]
-        done = len(clean.sources) + depths.dlqs["clean"].total >= self._sources
-        snapshot = Snapshot(elapsed, self._expected_rows, clean.rows_quarantined, done, tuple(views))
-        if snapshot.fingerprint() != self._last:
-            self._last = snapshot.fingerprint()
-            self._changed_at = elapsed
-        accounted = snapshot.clean_done and snapshot.accounted >= self._expected_rows
-        self._calm = self._calm + 1 if accounted and snapshot.queues_empty else 0
-        return snapshot
+        quarantined = totals["clean"].rows_quarantined
+        return Snapshot(elapsed, self._expected_rows, quarantined, self.clean_done(totals, depths), tuple(views))
 
-    def settled(self, snapshot: Snapshot) -> bool:
-        """Return whether there is nothing left to wait for.
-
-        Either every row seems accounted for and the queues are empty; or nothing has moved for a while though
-        nothing is queued either, which means that rows are missing and the audit must say which.
-        """
-        if self._calm >= CALM_TICKS:
-            return True
-        return snapshot.clean_done and snapshot.queues_empty and self.still_for(snapshot) >= self._settle_seconds
-
-    def still_for(self, snapshot: Snapshot) -> float:
-        """Return the seconds for which nothing has changed."""
-        return snapshot.elapsed - self._changed_at
+    def clean_done(self, totals: Mapping[str, StageTotals], depths: QueueDepths) -> bool:
+        """Return whether every source was cleaned, or lies in the dead-letter queue of clean."""
+        return len(totals["clean"].sources) + depths.dlqs["clean"].total >= self._sources
 
     def _rate(self, stage: str, elapsed: float, rows: int) -> float:
         history = self._history[stage]
@@ -192,8 +156,8 @@ def _rows_per_message(stage: str, totals: Mapping[str, StageTotals]) -> float:
     return 1.0
 
 
-def explain(snapshot: Snapshot, totals: Mapping[str, StageTotals]) -> str:
-    """Return which stage holds the run up and why, for an error message."""
+def explain(snapshot: Snapshot, totals: Mapping[str, StageTotals], under_way: str = "") -> str:
+    """Return which stage holds the run up and why, for an error message; `under_way` says what else is known."""
     for stage in snapshot.stages:
         waiting = stage.queued + stage.in_flight
         unfinished = not snapshot.clean_done if stage.name == "clean" else waiting > 0
@@ -203,4 +167,6 @@ def explain(snapshot: Snapshot, totals: Mapping[str, StageTotals]) -> str:
                 text += f", {stage.queued:,} messages queued and {stage.in_flight:,} in flight"
             last = totals[stage.name].last_errors
             return f"{text}; its last errors: {' | '.join(last)}" if last else f"{text}; it logged no errors"
+    if under_way:
+        return f"no stage has work queued, yet there are {under_way}"
     return f"no stage has work queued, yet only {snapshot.accounted:,} rows are accounted for"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from harness.audit import AuditReport
-from harness.results import memory_scope
+from harness.results import memory_scope, void_reason
 from harness.run.core import RunResult
 
 PUBLISHED = "published design on AWS: 558,000 rows cleaned in 90 s, inserted at 1,860 rows/s"
@@ -58,9 +59,21 @@ def print_summary(console: Console, run: RunResult) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    print_doubt(console, run.result)
     _print_audit(console, run)
     console.print(f"results    {run.folder}/result.json", highlight=False, soft_wrap=True)
     console.print(f"report     {run.folder}/report.html", highlight=False, soft_wrap=True)
+
+
+def print_doubt(console: Console, result: Mapping[str, Any]) -> None:
+    """Print why the figures of a result are void, if they are."""
+    reason = void_reason(result)
+    if reason:
+        console.print(
+            f"           [bold yellow]figures void[/]: {reason}; durations and rates mean nothing",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _print_audit(console: Console, run: RunResult) -> None:

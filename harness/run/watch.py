@@ -7,22 +7,23 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 
 import psutil
 
 from harness.engines.base import Deployment, Engine
 from harness.errors import StageStuck
-from harness.queues import QueueDepths, read_depths
+from harness.queues import QueueDepths
+from harness.run.clock import RunClock
 from harness.run.display import Display
 from harness.run.progress import Progress, Snapshot, explain
+from harness.run.rest import look
+from harness.run.settle import Patience, Reading, Settling, Stall, under_way
 from harness.run.usage import HARNESS, Usage, UsageSampler, machine_shares
 from harness.stages import STAGES
 from harness.telemetry import StageTotals, TelemetryReader
 
 TICK_SECONDS = 1.0
-SETTLE_SECONDS = 10.0
-"""Nothing queued and nothing moving for this long ends a run whose rows do not add up; longer than any pause that a
-batching window or a retry of the default template causes."""
 
 
 @dataclass(frozen=True)
@@ -44,62 +45,123 @@ class Watched:
     cpu_seconds: Mapping[str, float]
 
 
-def watch(
-    engine: Engine,
-    deployment: Deployment,
-    expected_rows: int,
-    sources: set[str],
-    display: Display,
-    *,
-    before: QueueDepths,
-    stall_timeout: float,
-    series: Path,
-    began: float,
-) -> Watched:
-    """Return when the run is settled; `began` is the monotonic time of the upload's start, `before` are the depths
-    of that moment.
+class Watcher:
+    """Watches one run; a context manager that holds `timeseries.jsonl` open, a JSON line a look.
 
-    Writes one JSON line per look to `series`. Raises StageStuck when nothing moves for `stall_timeout` seconds,
-    EngineError when the engine dies.
+    `began` is the monotonic time of the upload's start, `before` are the depths of that moment, `clock` counts the time
+    in which nothing may stand still for `stall_timeout` seconds.
     """
-    groups = {s.name: deployment.output(s.log_group) for s in STAGES}
-    reader = TelemetryReader(engine.client("logs"), groups, sources)
-    progress = Progress(expected_rows, len(sources), SETTLE_SECONDS)
-    usage = UsageSampler(getattr(engine, "pids", {}))
-    started = time.monotonic()
-    machine_before = psutil.cpu_times()
-    peak = 0
-    with series.open("w") as lines, display:
-        while True:
-            look = time.monotonic()
-            engine.check()
-            reader.poll()
-            snapshot = progress.observe(
-                look - began,
-                reader.totals,
-                read_depths(engine, deployment).since(before),
-                activity=engine.activity(),
-                arrived=expected_rows,
-            )
-            used = usage.sample()
-            peak = max(peak, used.memory_bytes)
-            lines.write(series_line(snapshot, used))
-            display.show(snapshot)
-            if progress.settled(snapshot):
-                break
-            if progress.still_for(snapshot) >= stall_timeout:
-                raise StageStuck(
-                    f"nothing has moved for {stall_timeout:.0f} s: {explain(snapshot, reader.totals)}",
-                    hint="the run's folder has the time series; --stall-timeout waits longer",
-                )
-            time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - look)))
-    seconds = time.monotonic() - started
-    cpu_seconds = usage.cpu_seconds()
-    # Lines that came late, out of order, were not seen above: the sums that stay are read anew, from the start.
-    final = TelemetryReader(engine.client("logs"), groups, sources)
-    final.poll()
-    _, stolen = machine_shares(machine_before, psutil.cpu_times())
-    return Watched(snapshot, final.totals, final.log_bytes, seconds, peak, cpu_seconds[HARNESS], stolen, cpu_seconds)
+
+    def __init__(
+        self,
+        engine: Engine,
+        deployment: Deployment,
+        expected_rows: int,
+        sources: set[str],
+        display: Display,
+        *,
+        before: QueueDepths,
+        stall_timeout: float,
+        series: Path,
+        began: float,
+        clock: RunClock,
+    ) -> None:
+        self._engine, self._deployment = engine, deployment
+        self._expected_rows, self._sources = expected_rows, sources
+        self._display, self._before, self._began, self._clock = display, before, began, clock
+        self._groups = {s.name: deployment.output(s.log_group) for s in STAGES}
+        self._reader = TelemetryReader(engine.client("logs"), self._groups, sources)
+        self._progress = Progress(expected_rows, len(sources))
+        patience = Patience.of(deployment.parameters)
+        self._settling, self._stall, self._stall_timeout = Settling(patience), Stall(patience), stall_timeout
+        self._usage = UsageSampler(getattr(engine, "pids", {}))
+        self._series = series.open("w")
+        self._started = time.monotonic()
+        self._machine_before = psutil.cpu_times()
+        self._peak = 0
+        self._snapshot: Snapshot | None = None
+
+    def __enter__(self) -> Watcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._series.close()
+
+    def settle(self) -> None:
+        """Return when nothing is under way any more (`harness.run.settle`).
+
+        Raises StageStuck when nothing moves that should for the stall time-out, EngineError when the engine dies.
+        """
+        with self._display:
+            while True:
+                looked = time.monotonic()
+                self._engine.check()
+                reading = self._read()
+                snapshot = self._show(reading, looked)
+                if self._settling.observe(reading):
+                    return
+                still = self._stall.observe(reading)
+                if still >= self._stall_timeout:
+                    raise StageStuck(
+                        f"nothing has moved for {still:.0f} s: "
+                        f"{explain(snapshot, self._reader.totals, under_way(reading))}",
+                        hint="the run's folder has the time series; --stall-timeout waits longer",
+                    )
+                time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - looked)))
+
+    def undisturbed(self) -> bool:
+        """Look once more; return whether nothing has moved since the run was settled."""
+        return self._settling.undisturbed(self._read())
+
+    def watched(self) -> Watched:
+        """Return what was found, with the telemetry read anew: lines that came late, out of order, were not seen."""
+        if self._snapshot is None:
+            raise RuntimeError("nothing has been watched yet")
+        seconds = time.monotonic() - self._started
+        cpu_seconds = self._usage.cpu_seconds()
+        final = TelemetryReader(self._engine.client("logs"), self._groups, self._sources)
+        final.poll()
+        _, stolen = machine_shares(self._machine_before, psutil.cpu_times())
+        return Watched(
+            self._snapshot,
+            final.totals,
+            final.log_bytes,
+            seconds,
+            self._peak,
+            cpu_seconds[HARNESS],
+            stolen,
+            cpu_seconds,
+        )
+
+    def _read(self) -> Reading:
+        self._reader.poll()
+        return look(
+            self._engine,
+            self._deployment,
+            self._reader.totals,
+            self._delivered,
+            before=self._before,
+            at=self._clock.awake(),
+        )
+
+    def _delivered(self, depths: QueueDepths) -> bool:
+        return self._progress.clean_done(self._reader.totals, depths)
+
+    def _show(self, reading: Reading, looked: float) -> Snapshot:
+        self._snapshot = snapshot = self._progress.observe(
+            looked - self._began,
+            reading.totals,
+            reading.depths,
+            activity=reading.activity.functions if reading.activity is not None else None,
+            arrived=self._expected_rows,
+        )
+        used = self._usage.sample()
+        self._peak = max(self._peak, used.memory_bytes)
+        self._series.write(series_line(snapshot, used))
+        self._display.show(snapshot)
+        return snapshot
 
 
 def series_line(snapshot: Snapshot, used: Usage) -> str:

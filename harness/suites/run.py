@@ -16,7 +16,7 @@ from harness.engines.registry import create
 from harness.errors import EnvironmentProblem
 from harness.fingerprint import fingerprint
 from harness.gate.document import figure
-from harness.results import save_result
+from harness.results import save_result, void_reason
 from harness.run.record import LOGS, recorded
 from harness.suites.aggregate import aggregate, is_conserved
 from harness.suites.model import Kind, Suite
@@ -44,7 +44,7 @@ def run_suite(suite: Suite, options: SuiteOptions, folder: Path, execute: Execut
     """Run a suite and write `aggregate.json` and a folder for every repetition; returns the aggregate.
 
     Ends early where a repetition, a warm-up included, is not conserved: the aggregate then says so. Raises what a
-    repetition raises; the results of those before it stay.
+    repetition raises, and EnvironmentProblem where the figures of one are void; the results of those before it stay.
     """
     run_one = execute or _EXECUTORS[suite.kind]
     results: dict[str, Mapping[str, Any]] = {}
@@ -64,6 +64,10 @@ def run_suite(suite: Suite, options: SuiteOptions, folder: Path, execute: Execut
         if lost:
             options.say(f"[bold red]{what}: rows are not where they must be; ending here[/]")
             break
+        if not warming and (reason := void_reason(result)):
+            raise EnvironmentProblem(
+                f"the figures of {what} are void: {reason}", hint="run the suite again and keep the machine awake"
+            )
     document = {"run": folder.name, **aggregate(suite, options.engine, results, fingerprint())}
     (folder / "aggregate.json").write_text(json.dumps(document, indent=2) + "\n")
     return document

@@ -213,7 +213,7 @@ def test_batch_when_the_answer_is_empty_is_a_success(stack: DeployStack, answer:
         """,
         {
             "Dlq": queue(),
-            "Queue": queue(visibility=1, dlq="Dlq", receives=1),
+            "Queue": queue(visibility=15, dlq="Dlq", receives=1),
             "Map": mapping(arn("Queue"), FunctionResponseTypes=["ReportBatchItemFailures"]),
         },
     )
@@ -236,7 +236,7 @@ def test_batch_when_the_answer_is_malformed_is_redelivered_whole(stack: DeploySt
         """,
         {
             "Dlq": queue(),
-            "Queue": queue(visibility=1, dlq="Dlq", receives=1),
+            "Queue": queue(visibility=8, dlq="Dlq", receives=1),
             "Map": mapping(arn("Queue"), FunctionResponseTypes=["ReportBatchItemFailures"]),
         },
     )

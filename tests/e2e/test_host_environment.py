@@ -102,3 +102,27 @@ def test_deploy_and_dlq_when_the_machine_is_hostile_work(machine: Machine) -> No
         deployed.wait()
         if deployed.stdout is not None:
             deployed.stdout.close()
+
+
+def test_run_when_its_output_is_read_no_longer_stops_everything_and_exits_130(machine: Machine) -> None:
+    process = subprocess.Popen(
+        [HARNESS, "run", "--rows", "2000", "--no-ceiling"],
+        cwd=machine.folder,
+        env=machine.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        wait_for_line(process, "^corpus ")
+        process.stdout.close()
+        assert process.wait(120) == 130
+        said = process.stderr.read()
+        assert "nobody reads the output any more" in said
+        assert "Traceback" not in said
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()

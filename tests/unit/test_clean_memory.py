@@ -12,12 +12,12 @@ os.environ.update(POWERTOOLS_METRICS_NAMESPACE="t", POWERTOOLS_SERVICE_NAME="t",
                   AWS_DEFAULT_REGION="us-east-1", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
                   INSERT_QUEUE_URL="http://127.0.0.1:9/q")
 import psutil
-from handlers import clean
+from handlers import clean, clean_pool
 from handlers.record_batch import Source
 from handlers.settings import Settings
 from harness.corpus import CorpusSpec, corpus_bytes
 
-clean.send_messages = lambda sqs, url, bodies, deadline: []
+clean_pool.send_batches = lambda sqs, url, bodies, deadline: []
 rows = int(sys.argv[1])
 me, peak, stop = psutil.Process(), [0], threading.Event()
 

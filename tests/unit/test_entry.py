@@ -199,7 +199,7 @@ def test_enter_when_signalled_lets_the_program_clean_up_and_exits_130(tmp_path: 
     ],
 )
 def test_program_when_started_without_what_it_needs_exits_2_with_a_word(tmp_path: Path, module: str, code: int) -> None:
-    done = run([sys.executable, "-m", module], tmp_path, "< /dev/null")
+    done = run([sys.executable, "-m", module], tmp_path, "< /dev/null", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert done.returncode == code, done.stderr
     assert done.stderr
     assert "Traceback" not in done.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines.base import Endpoints
+from harness.engines.base import Activity, Endpoints
 from harness.engines.embedded import processes
 from harness.engines.localstack.data_engine import service_settings
 from harness.errors import EngineError, TemplateError
@@ -101,3 +101,41 @@ def test_control_when_the_token_is_wrong_refuses_everything_but_health(control: 
 def test_control_when_nobody_listens_names_the_url() -> None:
     with pytest.raises(EngineError, match=r"http://127\.0\.0\.1:9 does not answer"):
         LambdaControl("http://127.0.0.1:9", TOKEN).stacks()
+
+
+def test_activity_when_nothing_was_deployed_is_idle(control: LambdaControl) -> None:
+    first, second = (Activity.from_json(control.activity()) for _ in range(2))
+    assert first.idle
+    assert (first.moved, first.service, first.queues, first.functions) == (0, second.service, (), {})
+    # Without a stream everything in it has been read.
+    assert second.streams_read_at is not None
+    assert second.streams_read_at >= first.now
+    assert second.due_seconds == 0
+
+
+class SlowToAnswer:
+    """Stands in for the opener: the first call runs into its time-out, as after the process was stopped."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def open(self, request: object, timeout: float) -> io.BytesIO:
+        self.calls += 1
+        if self.calls == 1:
+            raise TimeoutError("timed out")
+        return io.BytesIO(b'{"stacks": ["one"]}')
+
+
+def test_control_when_a_reading_call_times_out_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    opener = SlowToAnswer()
+    monkeypatch.setattr("harness.lambda_service.control.direct", opener)
+    assert LambdaControl("http://127.0.0.1:9", TOKEN).stacks() == ["one"]
+    assert opener.calls == 2
+
+
+def test_control_when_a_changing_call_times_out_does_not_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    opener = SlowToAnswer()
+    monkeypatch.setattr("harness.lambda_service.control.direct", opener)
+    with pytest.raises(EngineError, match="does not answer: timed out"):
+        LambdaControl("http://127.0.0.1:9", TOKEN).delete_stack("one")
+    assert opener.calls == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from handlers.aws import AwsError, JsonClient
 from harness.engines.base import Deployment, Endpoints
 from harness.engines.clients import Clients
 from harness.engines.local_session import local_session
+from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.session import Session
 from tests import hostile
 
@@ -77,6 +80,21 @@ def test_json_client_when_the_machine_is_hostile_calls_the_engine(
     client = JsonClient("sqs", local_session("us-east-1"), engine.url)
     with pytest.raises(AwsError, match="ConnectionError"):
         client.call("ListQueues", "{}", deadline=0.0)
+    assert engine.connections
+    assert foreign.connections == []
+
+
+def test_lambda_service_client_when_the_machine_is_hostile_calls_the_engine(
+    foreign: hostile.Listener, engine: hostile.Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AwsClient, "MAX_ATTEMPTS", 1)
+
+    async def call() -> None:
+        async with AwsClient({"default": engine.url}, "us-east-1", Credentials("test", "test")) as client:
+            await client.call("sqs", "ListQueues", {})
+
+    with pytest.raises(AwsCallError, match="ConnectionError"):
+        asyncio.run(call())
     assert engine.connections
     assert foreign.connections == []
 

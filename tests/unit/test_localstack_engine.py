@@ -21,6 +21,7 @@ from harness.errors import EngineError, UsageError
 from harness.queues import Depth, QueueDepths
 from harness.run.core import TEMPLATE
 from harness.session import attach
+from tests import hostile
 
 COMPOSE = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
 
@@ -124,6 +125,38 @@ def test_container_when_it_has_ended_says_with_which_code() -> None:
         container.Container(None, stub).check()
 
 
+def test_container_when_every_proxy_is_set_asks_docker_directly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with hostile.listener() as proxy, hostile.listener() as docker:
+        for name, value in hostile.variables(tmp_path, proxy.url).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("DOCKER_HOST", docker.url.replace("http", "tcp"))
+        with pytest.raises(EngineError, match="Docker cannot be asked"):  # it hangs up
+            container.Container.start()
+        assert docker.connections
+        assert proxy.connections == []
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-1", "1.5", "٣"])
+def test_engine_when_the_number_of_mappings_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HARNESS_LOCALSTACK_MAPPINGS", value)
+    with pytest.raises(UsageError, match="HARNESS_LOCALSTACK_MAPPINGS"):
+        LocalStackEngine("http://127.0.0.1:9")
+
+
+def test_engine_when_every_proxy_is_set_asks_localstack_directly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with hostile.listener() as proxy, hostile.listener() as localstack:
+        for name, value in hostile.variables(tmp_path, proxy.url).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(EngineError, match="no LocalStack answers"):  # it hangs up
+            LocalStackEngine(localstack.url).deployed("ingestion")
+        assert localstack.connections
+        assert proxy.connections == []
+
+
 @pytest.mark.parametrize("status", [500, 409])
 def test_container_when_docker_refuses_to_start_it_leaves_none_but_one_that_was_there(
     monkeypatch: pytest.MonkeyPatch, status: int
@@ -136,7 +169,7 @@ def test_container_when_docker_refuses_to_start_it_leaves_none_but_one_that_was_
     containers = SimpleNamespace(
         run=run, get=lambda name: SimpleNamespace(remove=lambda **kind: removed.append(kind["force"]))
     )
-    client = SimpleNamespace(ping=lambda: None, containers=containers)
+    client = SimpleNamespace(ping=lambda: None, containers=containers, api=SimpleNamespace(trust_env=True))
     monkeypatch.setattr("docker.from_env", lambda: client)
     with pytest.raises(EngineError, match="already allocated") as caught:
         container.Container.start(1)
@@ -265,3 +298,22 @@ def test_depths_when_dead_letters_were_there_before_do_not_count_them() -> None:
     before = QueueDepths({"insert": Depth(5)}, {"insert": Depth(3), "update": Depth(1)})
     now = QueueDepths({"insert": Depth(7)}, {"insert": Depth(4), "update": Depth(0)})
     assert now.since(before) == QueueDepths({"insert": Depth(7)}, {"insert": Depth(1), "update": Depth(0)})
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_engine_when_it_stops_the_localstack_it_started_keeps_its_log(tmp_path: Path, broken: bool) -> None:
+    stopped: list[str] = []
+
+    def logs(tail: int) -> bytes:
+        if broken:
+            raise APIError("no log driver", SimpleNamespace(status_code=500, url="", reason=""), "no log driver")
+        return b"Ready.\n"
+
+    made = SimpleNamespace(logs=logs, stop=lambda timeout: stopped.append("stop"), remove=lambda **_: None)
+    client = SimpleNamespace(containers=SimpleNamespace(list=lambda **_: []), close=lambda: stopped.append("closed"))
+    engine = LocalStackEngine("http://127.0.0.1:1", logs=tmp_path / "engine")
+    engine._container = container.Container(client, made)
+    engine.stop()
+    text = (tmp_path / "engine" / "localstack.log").read_text()
+    assert text.startswith("(no log: ") if broken else text == "Ready.\n"
+    assert stopped == ["stop", "closed"]

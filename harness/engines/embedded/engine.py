@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines import packaging, stacks
-from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionActivity
+from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.clients import Clients
 from harness.engines.embedded import processes
 from harness.engines.embedded.intrinsics import load_template
@@ -131,7 +131,7 @@ class EmbeddedEngine:
 
         Raises TemplateError for what the template or its parameters get wrong, EngineError for refusals.
         """
-        body = template.read_text()
+        body = template.read_text("utf-8")
         given = dict(parameters)
         if set(stacks.CODE_PARAMETERS) <= set(load_template(body).get("Parameters", {})):
             package = stacks.build_package(code, self.work_dir / f"{stack_name}.zip")
@@ -187,10 +187,9 @@ class EmbeddedEngine:
         service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
         return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service})
 
-    def activity(self) -> Mapping[str, FunctionActivity]:
-        """Return what every function does now, by short name."""
-        answer = self._control.activity()
-        return {name: FunctionActivity(**figures) for name, figures in answer.items()}
+    def activity(self) -> Activity:
+        """Return what is under way, and every function's part of it by short name."""
+        return Activity.from_json(self._control.activity())
 
     def stop(self) -> None:
         """Stop every process and remove the work folder; safe to call twice."""

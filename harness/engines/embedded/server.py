@@ -11,6 +11,7 @@ import sys
 
 import uvicorn
 
+from harness.engines.embedded import steady_time
 from harness.engines.embedded.acceleration import install
 from harness.entry import enter
 from harness.errors import UsageError
@@ -28,6 +29,7 @@ def main() -> None:
     descriptor = int(sys.argv[1])
     if "--stock" not in sys.argv[2:]:
         install()
+        steady_time.install()
     from ministack.app import app
 
     gc.collect()

@@ -167,7 +167,7 @@ class Container:
     def save_log(self, path: Path) -> None:
         """Write its log to a file; why there is none, where Docker does not give it."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.tail(_LOG_LINES))
+        path.write_text(self.tail(_LOG_LINES), "utf-8")
 
     def stop(self) -> None:
         """Stop and remove it, and the function containers that a LocalStack which was killed leaves behind."""

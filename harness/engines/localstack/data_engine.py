@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness.engines import packaging, stacks
-from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionActivity
+from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.embedded import processes
 from harness.engines.embedded.template_split import Context
 from harness.engines.localstack.engine import REGION, LocalStackEngine, code_bucket, digest_of
@@ -92,7 +92,7 @@ class LocalStackDataEngine(LocalStackEngine):
         An equal stack whose functions still run is used as it is; any other of that name is removed with its data.
         Raises TemplateError for what the template or its parameters get wrong, EngineError for refusals.
         """
-        body = template.read_text()
+        body = template.read_text("utf-8")
         given = dict(parameters)
         with tempfile.TemporaryDirectory() as folder:
             package = stacks.build_package(code, Path(folder) / "package.zip")
@@ -154,9 +154,9 @@ class LocalStackDataEngine(LocalStackEngine):
         service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
         return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service})
 
-    def activity(self) -> Mapping[str, FunctionActivity] | None:
-        """Return what every function does now, by short name."""
-        return {name: FunctionActivity(**now) for name, now in self._lambda.activity().items()}
+    def activity(self) -> Activity | None:
+        """Return what is under way, and every function's part of it by short name."""
+        return Activity.from_json(self._lambda.activity())
 
     def stop(self) -> None:
         """Stop what this engine started, the service before LocalStack; safe to call twice."""

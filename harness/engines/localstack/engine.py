@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from harness.engines import stacks
-from harness.engines.base import Deployment, Endpoints, EngineReport, FunctionActivity
+from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.clients import Clients
 from harness.engines.embedded.intrinsics import load_template
 from harness.engines.localstack.container import FUNCTIONS_DYNAMODB, PORT, Container
@@ -113,7 +114,7 @@ class LocalStackEngine:
 
         A different stack of that name is removed first, with its data. Raises EngineError.
         """
-        loaded = load_template(template.read_text())
+        loaded = load_template(template.read_text("utf-8"))
         declared = loaded.get("Parameters", {})
         chosen = {k: v for k, v in PARAMETERS.items() if k in declared} | dict(parameters)
         grown = with_parallel_mappings(loaded, chosen, self._mappings)
@@ -223,7 +224,7 @@ class LocalStackEngine:
         }
         return EngineReport(self.name, versions, limits, {})
 
-    def activity(self) -> Mapping[str, FunctionActivity] | None:
+    def activity(self) -> Activity | None:
         """Return None: LocalStack does not tell what its functions do."""
         return None
 
@@ -248,7 +249,7 @@ class LocalStackEngine:
     def _healthy(self, timeout: float = 3) -> bool:
         try:
             services = self._get("/_localstack/health", timeout=timeout).get("services", {})
-        except (OSError, ValueError):
+        except (OSError, ValueError, HTTPException):
             return False
         return all(services.get(name) in ("available", "running") for name in self.services)
 

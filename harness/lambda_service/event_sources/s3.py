@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 
 import orjson
 
+from harness.lambda_service.activity import Work
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.invoker import AsyncInvoker
 from harness.lambda_service.model import NotificationQueue, NotificationRoute
@@ -46,6 +47,13 @@ class NotificationPoller:
         self._pool = pool
         self._invoker = invoker
         self._task: asyncio.Task[None] | None = None
+        self.work = Work()
+        """Messages in hand: received, and neither deleted nor left to come back."""
+
+    @property
+    def queue_url(self) -> str:
+        """The queue that is polled."""
+        return self._queue.queue_url
 
     def start(self) -> None:
         """Start polling."""
@@ -72,14 +80,15 @@ class NotificationPoller:
             {"QueueUrl": self._queue.queue_url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 5},
         )
         for message in answer.get("Messages") or []:
-            # S3 announces itself with a test event that has no records.
-            for record in orjson.loads(message["Body"]).get("Records") or []:
-                self._dispatch(record)
-            await self._client.call(
-                "sqs",
-                "DeleteMessage",
-                {"QueueUrl": self._queue.queue_url, "ReceiptHandle": message["ReceiptHandle"]},
-            )
+            with self.work.one():
+                # S3 announces itself with a test event that has no records.
+                for record in orjson.loads(message["Body"]).get("Records") or []:
+                    self._dispatch(record)
+                await self._client.call(
+                    "sqs",
+                    "DeleteMessage",
+                    {"QueueUrl": self._queue.queue_url, "ReceiptHandle": message["ReceiptHandle"]},
+                )
 
     def _dispatch(self, record: Mapping[str, Any]) -> None:
         for route in matching(self._queue.routes, record):

@@ -66,6 +66,10 @@ class ShardTree:
         self._reading |= set(found)
         return [(shard_id, position) for shard_id in found]
 
+    def unfinished(self, listing: Iterable[Shard]) -> list[str]:
+        """Return those of a listing that are read or wait to be read."""
+        return [shard.shard_id for shard in listing if shard.shard_id not in self._finished]
+
     def finish(self, shard_id: str) -> None:
         """Note that a shard was read to its end and all its records processed or given up, or that it expired."""
         self._reading.discard(shard_id)

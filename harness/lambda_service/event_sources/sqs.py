@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from harness.lambda_service.activity import Work
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.concurrency import PollerScaling, Profile
 from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, encode_event, fits, record_size
@@ -41,11 +42,13 @@ class _Message(NamedTuple):
 
 @dataclass
 class _Batch:
-    """Messages gathered for one invocation, with when the first came and the size of their event in bytes."""
+    """Messages gathered for one invocation, with when the first came and the size of their event in bytes; `held`
+    counts those that count as open work."""
 
     records: list[_Message] = field(default_factory=list)
     size: int = EMPTY_EVENT_SIZE
     since: float = 0.0
+    held: int = 0
 
 
 class SqsPoller:
@@ -63,6 +66,8 @@ class SqsPoller:
         self._workers: list[asyncio.Task[None]] = []
         self._supervisor: asyncio.Task[None] | None = None
         self._visibility = 30.0
+        self.work = Work()
+        """Messages in hand: received, and neither deleted nor left to come back."""
 
     def start(self) -> None:
         """Start polling."""
@@ -113,14 +118,17 @@ class SqsPoller:
             if index >= self._scaling.allowed(time.monotonic()) and not batch.records:
                 await asyncio.sleep(0.25)
                 continue
+            given = batch
             try:
-                batch = await self._next(batch)
+                batch = await self._next(given)
             except AwsCallError as error:
                 # The queue may be gone for a moment (an engine restarting) or for good: keep saying so.
                 _log.warning("polling %s: %s", self._mapping.queue_url, error)
                 # What was in hand is delivered again when its visibility timeout ends.
                 batch = _Batch()
                 await asyncio.sleep(_ERROR_PAUSE_SECONDS)
+            self.work.finish(given.held - len(batch.records))
+            batch.held = len(batch.records)
 
     async def _next(self, batch: _Batch) -> _Batch:
         """Receive once; process what makes complete batches. Returns the batch to go on with."""
@@ -128,6 +136,8 @@ class SqsPoller:
         wait = self._wait(batch)
         room = mapping.batch_size - len(batch.records)
         messages = await self._receive(min(_RECEIVE_MAX, room), wait)
+        self.work.take(len(messages))
+        batch.held += len(messages)
         self._scaling.observe(bool(messages), time.monotonic())
         for message in await self._wanted(messages):
             if batch.records and not fits(batch.size, message.data):

@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from harness.lambda_service.activity import StreamPosition
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, fits, record_size
 from harness.lambda_service.event_sources.shards import Position, Shard, ShardTree
@@ -63,6 +64,8 @@ class StreamPoller:
         position: Position = "LATEST" if mapping.starting_position == "LATEST" else "TRIM_HORIZON"
         self._shards = ShardTree(position)
         self._ended = asyncio.Event()
+        self.position = StreamPosition()
+        """How far the stream is read, and the records in hand."""
 
     def start(self) -> None:
         """Start polling."""
@@ -72,6 +75,10 @@ class StreamPoller:
     def function(self) -> str:
         """The function that the mapping invokes."""
         return self._mapping.function
+
+    def window_left(self) -> float:
+        """Return the seconds for which records in hand may wait for their batching window at most."""
+        return float(self._mapping.window_seconds) if self.position.records.open else 0.0
 
     def concurrency_limit(self) -> int:
         """Return how many batches may run at this moment: a lane of every shard that is read each."""
@@ -94,19 +101,30 @@ class StreamPoller:
         while True:
             self._ended.clear()
             try:
+                began = time.monotonic()
                 shards = await self._list_shards()
             except AwsCallError as error:
                 _log.warning("stream %s: %s", self._mapping.stream_arn, error)
                 await asyncio.sleep(_ERROR_PAUSE_SECONDS)
                 continue
-            for shard_id, position in self._shards.ready(shards):
+            ready = self._shards.ready(shards)
+            self.position.listed(began, self._shards.unfinished(shards))
+            for shard_id, position in ready:
                 self._spawn(self._read(shard_id, position), f"shard {shard_id}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), _SHARD_DISCOVERY_SECONDS)
 
     async def _read(self, shard_id: str, position: Position) -> None:
         reader = _ShardReader(
-            self._mapping, shard_id, position, self._client, self._runner, self._region, self._listed, self._wall
+            self._mapping,
+            shard_id,
+            position,
+            self._client,
+            self._runner,
+            self._region,
+            self._listed,
+            self._wall,
+            self.position,
         )
         await reader.run()
         self._shards.finish(shard_id)
@@ -151,8 +169,10 @@ class _ShardReader:
         region: str,
         listed: Callable[[str], Awaitable[bool]],
         wall: Callable[[], float],
+        progress: StreamPosition,
     ) -> None:
         self._mapping = mapping
+        self._progress = progress
         self._shard = shard
         self._position = position
         self._client = client
@@ -160,7 +180,7 @@ class _ShardReader:
         self._listed = listed
         self._wall = wall
         self._filter = compile_filters(mapping.filters)
-        self._lanes = [_Lane(mapping, shard, runner) for _ in range(mapping.parallelization)]
+        self._lanes = [_Lane(mapping, shard, runner, progress) for _ in range(mapping.parallelization)]
         self._last_sequence = ""
         self._latest_since = 0.0
         self._not_before = 0.0
@@ -172,6 +192,7 @@ class _ShardReader:
             iterator = await self._iterator()
             while iterator:
                 iterator = await self._read(iterator)
+            self._progress.ended(self._shard)
             await asyncio.gather(*(lane.drained() for lane in self._lanes))
         finally:
             for task in lanes:
@@ -180,6 +201,7 @@ class _ShardReader:
 
     async def _read(self, iterator: str) -> str | None:
         """Read once; return the iterator to go on with, None at the shard's end."""
+        began = time.monotonic()
         try:
             answer = await self._client.call(
                 "dynamodbstreams", "GetRecords", {"ShardIterator": iterator, "Limit": _GET_RECORDS_MAX}
@@ -191,6 +213,7 @@ class _ShardReader:
                 return await self._iterator(trimmed=error.code == _TRIMMED)
             return iterator
         records = answer.get("Records") or []
+        self._progress.read(self._shard, began, len(records))
         if records:
             self._last_sequence = records[-1]["dynamodb"]["SequenceNumber"]
             await self._spread(records)
@@ -210,6 +233,7 @@ class _ShardReader:
             encoded = StreamRecord.encode(record)
             if encoded.created >= self._not_before:
                 shares[self._lane_of(record)].append(encoded)
+        self._progress.records.finish(len(records) - sum(map(len, shares)))
         for lane, share in zip(self._lanes, shares, strict=True):
             await lane.put(share)
 
@@ -262,8 +286,9 @@ class _ShardReader:
 class _Lane:
     """An ordered share of a shard: cuts its records into batches and runs them one after another."""
 
-    def __init__(self, mapping: StreamMapping, shard: str, runner: BatchRunner) -> None:
+    def __init__(self, mapping: StreamMapping, shard: str, runner: BatchRunner, progress: StreamPosition) -> None:
         self._mapping = mapping
+        self._progress = progress
         self._shard = shard
         self._runner = runner
         self._records: deque[StreamRecord] = deque()
@@ -292,6 +317,7 @@ class _Lane:
         while True:
             batch = await self._take()
             await self._runner.process(batch, self._shard)
+            self._progress.records.finish(len(batch))
             async with self._changed:
                 self._busy = False
                 self._changed.notify_all()

@@ -30,9 +30,9 @@ FUNCTION: dict[str, Any] = {
 def build(template: dict[str, Any], **given: str) -> StackConfig:
     loaded = load_template(json.dumps(template))
     halves = split(loaded, given, CONTEXT)
-    arns = {"StreamArn": "arn:aws:dynamodb:us-east-1:0:table/{}/stream/1", "": "{}"}
+    arns = {"StreamArn": "arn:aws:dynamodb:us-east-1:0:table/{}/stream/1", None: "{}"}
     outputs = {
-        key: arns.get(attribute or "", "arn:aws:sqs:us-east-1:0:{}").format(name)
+        key: arns.get(attribute, "arn:aws:sqs:us-east-1:0:{}").format(name)
         for key, (name, attribute) in halves.outputs.items()
     }
     return build_stack(

@@ -33,12 +33,13 @@ def jitter(number: int) -> float:
 
 
 _MAIN = """
-import json, pathlib, sys, time
+import json, os, pathlib, sys, time
 behaviour = json.loads(pathlib.Path("harness/behaviour.json").read_text())
 counter = pathlib.Path("harness/counter")
 count = int(counter.read_text()) + 1 if counter.exists() else 1
 counter.write_text(str(count))
 pathlib.Path("harness/arguments").write_text(json.dumps(sys.argv[1:]))
+pathlib.Path("harness/environment").write_text(json.dumps(dict(os.environ)))
 time.sleep(behaviour.get("sleep", 0))
 if count == behaviour.get("fails_at"):
     print(behaviour["words"], file=sys.stderr)
@@ -60,6 +61,7 @@ print(json.dumps({
     "engine": {"versions": {"ministack": behaviour.get("ministack", "1.5.33")}},
     "audit": {"conserved": not lost, "as_expected": not lost, "problems": {"lost": 3} if lost else {}},
     "cpu_stolen_share": 0.0,
+    "figures_void": count == behaviour.get("slept_at"), "figures_void_reason": "this machine slept for 240 s",
 }))
 sys.exit(3 if lost else 0)
 """

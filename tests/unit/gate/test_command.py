@@ -190,6 +190,18 @@ def test_gate_when_a_trial_of_fewer_rows_lost_some_exits_3(suite: Path, tmp_path
     assert document(suite)["reasons"] == ["trial 2 (head): 3 x lost"]
 
 
+def test_gate_when_the_machine_slept_in_a_trial_takes_no_such_sample(suite: Path, tmp_path: Path) -> None:
+    ended = gate(suite, *versions(tmp_path, {}, {"slept_at": 2}))
+    assert getattr(ended.exception, "exit_code", None) == 5
+    assert str(ended.exception).startswith("the figures of trial ")
+    assert str(ended.exception).endswith("are void: this machine slept for 240 s")
+    assert document(suite)["verdict"] == "failed"
+
+
+def test_gate_when_rows_were_lost_in_a_trial_in_which_the_machine_slept_exits_3(suite: Path, tmp_path: Path) -> None:
+    assert gate(suite, *versions(tmp_path, {}, {"slept_at": 1, "loses_at": 1})).exit_code == 3
+
+
 def test_gate_when_base_lacks_the_cpu_metric_judges_the_rate_alone(suite: Path, tmp_path: Path) -> None:
     ended = gate(suite, *versions(tmp_path, {"old": True}, {}))
     assert ended.exit_code == 0

@@ -218,6 +218,7 @@ def test_property_when_it_is_refused_is_named_with_the_way_out(path: str, base: 
         (queue(FilterCriteria={"Filters": [{"pattern": "{}"}]}), "FilterCriteria.Filters.pattern is not a property"),
         (queue(FilterCriteria={"filters": []}), "FilterCriteria.filters is not a property"),
         (stream(FilterCriteria={"Filters": [{"Pattern": '{"a":[{"wildcard":"*"}]}'}]}), "'wildcard' is not supported"),
+        (stream(FilterCriteria={"Filters": [{"Pattern": '{"dynamodb":["x"]}'}]}), "'dynamodb' is an object"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

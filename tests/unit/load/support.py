@@ -8,6 +8,7 @@ from typing import Any
 from harness.audit import AuditReport
 from harness.load.samples import Sample
 from harness.load.session import FileOutcome, Found
+from harness.run.clock import Doubt
 from harness.run.usage import HARNESS
 
 BEGAN = 1000.0
@@ -49,5 +50,6 @@ def found(outcomes: Sequence[FileOutcome], **changed: Any) -> Found:
         "cpu_seconds": {HARNESS: 1.0, "locust": 1.0},
         "tracker_cpu": 0.1,
         "cpu_stolen": 0.0,
+        "doubt": Doubt(),
     }
     return Found(**{**given, **changed})

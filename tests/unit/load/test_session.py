@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
-from harness.errors import EnvironmentProblem
+from harness.errors import EnvironmentProblem, StageStuck
 from harness.load import session as sessions
 from harness.load.locust_process import LocustOptions
+from harness.load.monitor import Look
 from harness.load.pool import Expectation
 from harness.load.samples import LoadStart, Sample, key_of
 from harness.load.schedule import POOL_FILES, LoadSpec
 from harness.load.session import LoadSession
 from harness.load.state import Figures, LoadState
+from harness.queues import Depth
+from harness.run.settle import Reading
+from tests.unit.run.support import depths, reading, totals
 
 SPEC = LoadSpec(seconds=10, rate=100, rows_per_file="fixed:100", arrivals="constant")
 PREFIX = "p/"
@@ -51,6 +55,8 @@ class FakeMonitor:
     stopped = True
 
     def __init__(self, *_: object, **__: object) -> None:
+        self.readings: list[Reading] = []
+        self.reader = SimpleNamespace(totals=totals())
         self.loads: list[LoadState] = []
         self.usage = SimpleNamespace(follow=lambda *_: None)
 
@@ -64,7 +70,9 @@ class FakeMonitor:
             if self.stopped:
                 load.stop()
             self.loads.append(load)
-        return SimpleNamespace(snapshot=SimpleNamespace(fingerprint=tuple), figures=Figures())
+        shown: Any = SimpleNamespace()
+        seen = reading(0.0) if not self.readings else self.readings.pop(0)
+        return Look(shown, Figures(), seen)
 
 
 @pytest.fixture
@@ -80,7 +88,7 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LoadSession:
     monkeypatch.setattr(sessions, "LocustProcess", FakeLocust)
     monkeypatch.setattr(sessions, "make_pool", lambda *_: [])
     monkeypatch.setattr(sessions, "TICK_SECONDS", 0.0)
-    deployment: Any = SimpleNamespace(output=lambda _: BUCKET)
+    deployment: Any = SimpleNamespace(output=lambda _: BUCKET, parameters={})
     display: Any = SimpleNamespace(show=lambda _: None)
     return LoadSession(engine, deployment, tmp_path, display)
 
@@ -148,3 +156,52 @@ def test_drive_when_nothing_was_uploaded_fails_with_the_last_words_of_locust(
     with pytest.raises(EnvironmentProblem, match="not a single file was uploaded") as caught:
         session.drive(SPEC, LocustOptions())
     assert "no more load today" in caught.value.hint
+
+
+def give(session: LoadSession, *readings: Reading) -> list[Reading]:
+    """Have the session's next looks find these; returns what is left of them."""
+    monitor: Any = session.monitor
+    monitor.readings = list(readings)
+    return monitor.readings  # type: ignore[no-any-return]
+
+
+def test_drain_when_rows_are_still_in_the_stream_waits_for_them(session: LoadSession) -> None:
+    behind = [reading(float(at), records=4, moved=9) for at in range(5)]
+    left = give(session, *behind, reading(6.0, moved=9), reading(7.0, moved=9), reading(8.0))
+    session.drain()
+    assert len(left) == 1
+
+
+def test_drain_when_it_has_settled_before_and_nothing_moved_since_returns_at_once(session: LoadSession) -> None:
+    left = give(session, *(reading(float(at)) for at in range(5)))
+    session.drain()
+    assert len(left) == 3
+    session.drain()
+    assert len(left) == 2
+
+
+def test_drain_when_nothing_moves_that_should_names_the_stage(
+    session: LoadSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "explain", lambda snapshot, totals, under_way: under_way)
+    waiting = depths(insert=Depth(visible=3))
+    give(session, reading(1.0, depths=waiting), reading(120.0, depths=waiting), reading(121.0, depths=waiting))
+    with pytest.raises(StageStuck, match="nothing has moved for 120 s: 3 messages in queues"):
+        session.drain()
+
+
+def test_finish_when_a_row_moved_during_the_audit_audits_again(
+    session: LoadSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def audited(bar: Any) -> int:
+        made.append(1)
+        return len(made)
+
+    monkeypatch.setattr(session, "_audited", audited)
+    settled = [reading(1.0), reading(2.0)]
+    disturbed = [reading(3.0, moved=8), reading(4.0, moved=8), reading(5.0, moved=8), reading(6.0, moved=8)]
+    give(session, *settled, *disturbed)
+    bar: Any = None
+    assert session.finish(bar) == 2  # type: ignore[comparison-overlap]

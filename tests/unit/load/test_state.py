@@ -53,7 +53,6 @@ def test_observe_when_a_file_is_updated_reports_it_once_with_its_time() -> None:
     [done] = load.observe(telemetry)
     assert (done.sample.number, done.completed) == (0, ORIGIN + 2)
     assert load.observe(telemetry) == []
-    assert load.all_finished
     found = load.figures(ORIGIN + 3)
     assert (found.uploaded_rows, found.finished_files, found.finished_rows, found.unfinished_rows) == (100, 1, 100, 200)
     assert found.oldest_seconds == 1.5
@@ -63,7 +62,6 @@ def test_observe_when_a_file_is_partly_updated_counts_its_rows_but_keeps_it_open
     load = make()
     load.add(sample(load, 0))
     assert load.observe(updated(load, 0, 60, ORIGIN + 2)) == []
-    assert not load.all_finished
     assert load.figures(ORIGIN + 1).unfinished_rows == 40
     assert len(load.observe(updated(load, 0, 100, ORIGIN + 3))) == 1
     assert load.figures(ORIGIN + 1).finished_rows == 100
@@ -73,7 +71,7 @@ def test_observe_when_telemetry_is_of_another_source_ignores_it() -> None:
     load = make()
     load.add(sample(load, 0))
     assert load.observe(updated(load, 5, 100, ORIGIN)) == []
-    assert not load.all_finished
+    assert load.figures(ORIGIN + 1).finished_rows == 0
 
 
 def test_observe_when_a_later_file_finishes_first_keeps_the_age_of_the_first() -> None:
@@ -89,7 +87,6 @@ def test_figures_when_an_upload_failed_do_not_wait_for_its_rows() -> None:
     load.add(sample(load, 0, "ConnectTimeout"))
     found = load.figures(ORIGIN + 1)
     assert (found.failed_files, found.uploaded_files, found.unfinished_rows, found.oldest_seconds) == (1, 0, 0, 0.0)
-    assert load.all_finished
 
 
 def test_stop_when_files_were_not_sent_no_longer_waits_for_them() -> None:
@@ -115,10 +112,8 @@ def test_adopt_when_a_failed_upload_is_in_the_bucket_waits_for_its_rows_but_coun
     load.stop()
     key = "p/000000.csv"
     load.adopt(key, "v1", 9)
-    assert not load.all_finished
     assert (load.figures(ORIGIN + 20).uploaded_files, load.figures(ORIGIN + 20).unfinished_rows) == (0, 100)
     assert load.observe(updated(load, 0, 100, ORIGIN + 30)) == []
-    assert load.all_finished
     assert load.figures(ORIGIN + 40).unfinished_rows == 0
     assert load.figures(ORIGIN + 40).finished_files == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,26 @@ def test_subject_when_a_load_does_not_hold_the_number_of_arrivals_against_anothe
     other = altered(load, audit__rows=load["audit"]["rows"] + 1, corpus__file_bytes=1)
     subjects = [subject_of(stored({**r, "run": n})) for n, r in (("a", load), ("b", other))]
     assert len(compare(subjects).subjects) == 2
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_compare_when_figures_are_void_refuses_whatever_is_forced(force: bool) -> None:
+    slept = subject("b", **{"figures_void": True, "figures_void_reason": "this machine slept for 240 s"})
+    assert slept.metrics == {}
+    with pytest.raises(UsageError, match="the figures of b are void: this machine slept for 240 s"):
+        compare([subject("a"), slept], force=force)
+
+
+def test_compare_when_a_repetition_of_a_suite_is_void_refuses(tmp_path: Path) -> None:
+    folders = [suite_folder(tmp_path / name) for name in ("a", "b")]
+    path = folders[1] / "02" / "result.json"
+    path.write_text(
+        json.dumps(
+            {
+                **json.loads(path.read_text()),
+                **{"figures_void": True, "figures_void_reason": "this machine slept for 240 s"},
+            }
+        )
+    )
+    with pytest.raises(UsageError, match="the figures of b are void"):
+        compare([subject_of(read_stored(folder)) for folder in folders])

@@ -204,3 +204,21 @@ def test_gate_markdown_when_regressed_says_what_and_by_how_much() -> None:
 
 def test_gate_markdown_when_passed_has_the_other_mark() -> None:
     assert gate_markdown(gate_result("pass")).startswith("### ✅ Regression gate: No regression found")
+
+
+def test_exports_when_figures_are_void_refuse_figures_and_say_why_in_words() -> None:
+    slept = subject_of(
+        stored(
+            altered(
+                {**frozen("run"), "run": "r1"},
+                **{"figures_void": True, "figures_void_reason": "this machine slept for 240 s"},
+            )
+        )
+    )
+    for export in (bencher, lambda one: github_action_benchmark(one, "bigger")):
+        with pytest.raises(UsageError, match="the figures of r1 are void: this machine slept for 240 s"):
+            export(slept)
+    text = markdown(slept)
+    assert "**Figures void**: this machine slept for 240 s" in text
+    assert "rows/s | higher" not in text
+    assert "Figures void" not in markdown(subject())

@@ -325,6 +325,15 @@ def test_run_page_when_the_warm_up_lost_rows_says_so_first() -> None:
     assert run_page(stored({**load, "warmup_audit": load["audit"]})).verdict.word == "Conserved"
 
 
+def test_run_page_when_figures_are_void_says_so_first() -> None:
+    page = run_page(
+        stored(altered(frozen("run"), **{"figures_void": True, "figures_void_reason": "this machine slept for 240 s"}))
+    )
+    assert (page.verdict.tone, page.verdict.word) == ("warn", "Conserved; figures void")
+    assert "mean nothing: this machine slept for 240 s" in page.verdict.sentence
+    assert "this machine slept for 240 s" in render(page)
+
+
 def test_unattributed_table_when_messages_name_no_row_lists_them_and_the_verdict_says_so() -> None:
     audit = altered(frozen("run")["audit"], unattributed={"clean": {"no JSON": 2, "JSON null": 1}})
     table = unattributed_table(audit)

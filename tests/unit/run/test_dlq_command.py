@@ -33,7 +33,7 @@ def test_show_when_a_letter_names_no_object_says_what_it_is(sqs: FakeSqs) -> Non
     sqs.put("CleanDlqUrl", '{"requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"key1":"value1"}}')
     ended = dlq("show", "clean")
     assert ended.exit_code == 0
-    assert 'RetriesExhausted  an event without Records {"key1": "value1"}' in ended.output
+    assert 'RetriesExhausted  an event without Records {"key1": "value1"} \n' in ended.output
 
 
 def test_show_when_a_message_holds_controls_and_markup_prints_neither(sqs: FakeSqs) -> None:

@@ -1,15 +1,14 @@
-"""When a run is over, when it is stuck, and what is said of it."""
+"""What is shown and said of a run at one moment."""
 
 from __future__ import annotations
 
 from harness.engines.base import FunctionActivity
 from harness.queues import Depth, QueueDepths
-from harness.run.progress import CALM_TICKS, Progress, Snapshot, StageView, explain
+from harness.run.progress import Progress, Snapshot, StageView, explain
 from harness.stages import STAGES
 from harness.telemetry import StageTotals
 
 ROWS = 100
-SETTLE = 30.0
 
 
 def totals(
@@ -30,60 +29,12 @@ def depths(dlqs: dict[str, int] | None = None, **queues: Depth) -> QueueDepths:
 
 
 def progress(rows: int = ROWS, sources: int = 1) -> Progress:
-    return Progress(rows, sources, SETTLE)
+    return Progress(rows, sources)
 
 
-def test_settled_when_everything_is_accounted_waits_for_calm_ticks() -> None:
-    run = progress()
-    answers = [run.settled(run.observe(float(tick), totals(), depths())) for tick in range(1, CALM_TICKS + 1)]
-    assert answers == [False] * (CALM_TICKS - 1) + [True]
-
-
-def test_settled_when_rows_are_quarantined_or_dead_lettered_counts_them() -> None:
-    run = progress()
-    reading = totals(90, quarantined=7)
-    snapshots = [run.observe(float(tick), reading, depths({"process": 2, "insert": 1})) for tick in (1, 2)]
-    assert snapshots[-1].accounted == ROWS
-    assert run.settled(snapshots[-1])
-
-
-def test_settled_when_a_queue_has_messages_is_false_however_long() -> None:
-    for depth in (Depth(visible=1), Depth(in_flight=1), Depth(delayed=1)):
-        for waiting in (depths(insert=depth), depths(process=depth), depths(update=depth)):
-            run = progress()
-            run.observe(1.0, totals(), waiting)
-            run.observe(2.0, totals(), waiting)
-            assert not run.settled(run.observe(1000.0, totals(), waiting))
-
-
-def test_settled_when_calm_is_interrupted_counts_anew() -> None:
-    run = progress()
-    run.observe(1.0, totals(), depths())
-    run.observe(2.0, totals(), depths(update=Depth(visible=1)))
-    assert not run.settled(run.observe(3.0, totals(), depths()))
-    assert run.settled(run.observe(4.0, totals(), depths()))
-
-
-def test_settled_when_rows_are_missing_waits_until_nothing_moved_for_long() -> None:
-    run = progress()
-    missing = totals(update=ROWS - 1)
-    assert not run.settled(run.observe(5.0, missing, depths()))
-    assert not run.settled(run.observe(5.0 + SETTLE - 0.1, missing, depths()))
-    assert run.settled(run.observe(5.0 + SETTLE, missing, depths()))
-
-
-def test_settled_when_something_moves_waits_anew() -> None:
-    run = progress()
-    run.observe(5.0, totals(update=98), depths())
-    run.observe(5.0 + SETTLE - 1, totals(update=99), depths())
-    assert not run.settled(run.observe(5.0 + SETTLE + 1, totals(update=99), depths()))
-
-
-def test_settled_when_clean_has_not_finished_is_false_however_long() -> None:
-    run = progress()
-    reading = totals(clean_done=False)
-    run.observe(1.0, reading, depths())
-    assert not run.settled(run.observe(1000.0, reading, depths()))
+def test_accounted_when_rows_are_quarantined_or_dead_lettered_counts_them() -> None:
+    snapshot = progress().observe(1.0, totals(90, quarantined=7), depths({"process": 2, "insert": 1}))
+    assert snapshot.accounted == ROWS
 
 
 def test_clean_done_when_its_letter_is_dead_counts_the_source() -> None:
@@ -93,29 +44,6 @@ def test_clean_done_when_its_letter_is_dead_counts_the_source() -> None:
 
 def test_clean_done_when_one_of_two_sources_is_missing_is_false() -> None:
     assert not progress(sources=2).observe(1.0, totals(), depths()).clean_done
-
-
-def test_settled_when_there_are_no_rows_needs_clean_alone() -> None:
-    run = progress(0)
-    assert not run.settled(run.observe(1.0, totals(0), depths()))
-    assert run.settled(run.observe(2.0, totals(0), depths()))
-
-
-def test_still_for_when_nothing_changes_grows_and_then_starts_anew() -> None:
-    run = progress()
-    assert run.still_for(run.observe(3.0, totals(5), depths())) == 0.0
-    assert run.still_for(run.observe(10.0, totals(5), depths())) == 7.0
-    assert run.still_for(run.observe(11.0, totals(6), depths())) == 0.0
-
-
-def test_still_for_when_only_depths_or_errors_change_starts_anew() -> None:
-    run = progress()
-    run.observe(1.0, totals(5), depths())
-    assert run.still_for(run.observe(10.0, totals(5), depths(insert=Depth(in_flight=1)))) == 0.0
-    failing = totals(5)
-    failing["insert"].errors = 1
-    assert run.still_for(run.observe(20.0, failing, depths(insert=Depth(in_flight=1)))) == 0.0
-    assert run.still_for(run.observe(21.0, failing, depths({"update": 1}, insert=Depth(in_flight=1)))) == 0.0
 
 
 def after(*readings: tuple[float, dict[str, StageTotals]]) -> Snapshot:
@@ -226,3 +154,10 @@ def test_observe_when_the_engine_knows_its_activity_shows_it_by_stage() -> None:
     assert (insert.concurrency, insert.concurrency_limit, insert.cold_starts) == (2, 5, 3)
     assert (clean.concurrency, clean.concurrency_limit) == (1, None)
     assert (update.concurrency, update.cold_starts) == (None, None)
+
+
+def test_explain_when_nothing_is_queued_and_something_is_under_way_names_that() -> None:
+    snapshot = progress().observe(1.0, totals(update=40), depths())
+    assert explain(snapshot, totals(), "1 invocations running") == (
+        "no stage has work queued, yet there are 1 invocations running"
+    )

@@ -164,6 +164,30 @@ def test_poll_when_the_platform_reports_an_error_counts_it(line: str) -> None:
     assert (clean.errors, list(clean.last_errors)) == (1, [line])
 
 
+def platform_report(status: str) -> dict[str, object]:
+    return {"type": "platform.report", "record": {"requestId": "1-2", "status": status}}
+
+
+@pytest.mark.parametrize(
+    ("line", "errors"),
+    [
+        (platform_report("timeout"), ["1-2 ended with status timeout"]),
+        (platform_report("failure"), ["1-2 ended with status failure"]),
+        (platform_report("error"), []),
+        (platform_report("success"), []),
+        ({"type": "platform.report", "record": "no"}, []),
+        ({"type": "platform.start", "record": {"requestId": "1-2"}}, []),
+        ({"level": "ERROR", "errorType": "ValueError", "errorMessage": "no luck"}, ["no luck"]),
+    ],
+)
+def test_poll_when_logs_are_json_counts_the_platforms_errors(line: dict[str, object], errors: list[str]) -> None:
+    logs = FakeLogs()
+    logs.put("clean", json.dumps(line))
+    clean = read(logs)["clean"]
+    assert [e.removeprefix("invocation ") for e in clean.last_errors] == errors
+    assert clean.errors == len(errors)
+
+
 @pytest.mark.parametrize("level", ["ERROR", "CRITICAL"])
 def test_poll_when_a_function_logs_an_error_keeps_its_message_and_cause(level: str) -> None:
     logs = FakeLogs()

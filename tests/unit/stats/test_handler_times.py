@@ -30,6 +30,20 @@ def test_handler_times_when_records_and_reports_come_sums_them() -> None:
     assert times.to_json() == {"handler_ms": 80.25, "waiting_ms": 11.5, "cpu_ms": 7.5}
 
 
+def test_handler_times_when_the_log_is_json_reads_its_reports() -> None:
+    times = HandlerTimes()
+    times.add(record("a", CpuMs=3.0))
+    for line in (
+        '{"time": "t", "type": "platform.start", "record": {"requestId": "a"}}',
+        '{"type": "platform.report", "record": {"requestId": "a", "metrics": {"durationMs": 20.5}}}',
+        '{"type": "platform.report", "record": "no"}',
+        '{"message": "\\"platform.report\\"", "type": "mine"}',
+        'words "platform.report"',
+    ):
+        times.report(line)
+    assert times.to_json()["handler_ms"] == 20.5
+
+
 def test_handler_times_when_reports_are_of_other_invocations_leaves_them_out() -> None:
     times = HandlerTimes()
     times.report(report("stranger", 1000.0))

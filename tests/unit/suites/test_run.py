@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import harness.suites.run
 from harness.commands.bench import app
-from harness.errors import EngineError, UsageError
+from harness.errors import EngineError, EnvironmentProblem, UsageError
 from harness.results import save_result
 from harness.suites.model import Kind, Suite, load_suite
 from harness.suites.run import SuiteOptions, print_aggregate, run_suite
@@ -168,3 +168,24 @@ def test_bench_help_when_asked_lists_every_suite_with_its_duration() -> None:
     more = " ".join(CliRunner().invoke(app, ["suite", "--help"], env={"COLUMNS": "250", "TERM": "dumb"}).output.split())
     for name in ("clean", "load"):
         assert load_suite(name).description in more
+
+
+@pytest.mark.parametrize(("void", "raised"), [(1, False), (4, True)], ids=["warm-up", "repetition"])
+def test_run_suite_when_figures_of_a_repetition_are_void_takes_no_such_sample(
+    tmp_path: Path, void: int, raised: bool
+) -> None:
+    whole = Repetitions()
+
+    def slept(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+        result = whole(suite, options, folder)
+        if whole.count != void:
+            return result
+        return {**result, **{"figures_void": True, "figures_void_reason": "this machine slept for 240 s"}}
+
+    if not raised:
+        assert run_suite(SUITE, QUIET, tmp_path, slept)["incomplete"] == []
+        return
+    with pytest.raises(EnvironmentProblem, match="the figures of repetition 2 are void: this machine slept for 240 s"):
+        run_suite(SUITE, QUIET, tmp_path, slept)
+    assert (tmp_path / "01" / "result.json").is_file()
+    assert not (tmp_path / "aggregate.json").exists()
