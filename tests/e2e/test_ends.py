@@ -52,7 +52,11 @@ def test_run_when_nothing_moves_ends_with_5_keeps_the_logs_and_names_them(tmp_pa
     assert "nothing has moved" in said
     assert folder.name in said
     assert "Traceback" not in said
-    assert {path.name for path in (folder / "engine").iterdir()} == {"data-services.log", "lambda-service.log"}
+    assert {path.name for path in (folder / "engine").iterdir()} == {
+        "data-services.log",
+        "queues.log",
+        "lambda-service.log",
+    }
     word = json.loads((folder / "error.json").read_text())
     assert (word["outcome"], word["exit_code"]) == ("failed", 5)
     assert "nothing has moved" in word["error"]
