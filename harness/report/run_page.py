@@ -140,7 +140,12 @@ def _audit(result: Mapping[str, Any]) -> Section:
         f"{audit['items_accounted']:,} of them accounted for; {audit['duplicate_letters']:,} second copies of a row "
         "lie in quarantine and dead-letter queues."
     )
-    found = [sections.problem_table(audit), sections.rejected_table(audit), sections.unattributed_table(audit)]
+    found = [
+        sections.problem_table(audit),
+        sections.rejected_table(audit),
+        sections.unattributed_table(audit),
+        sections.object_table(result),
+    ]
     return Section("Where the other rows are", intro, tables=_known(found))
 
 

@@ -180,6 +180,16 @@ def unattributed_table(audit: Mapping[str, Any]) -> Table | None:
     return Table("Dead-letter messages that name no row", ("where", "what", "messages"), tuple(rows), 2)
 
 
+def object_table(result: Mapping[str, Any]) -> Table | None:
+    """Return how clean read its objects, and which were refused as a whole; None where it said nothing of either."""
+    notes = result.get("stages", {}).get("clean", {}).get("notes", {})
+    rows = [("delimiter", name, f"{count:,}") for name, count in sorted(notes.get("delimiter", {}).items())]
+    rows += [("refused as a whole", why, f"{count:,}") for why, count in sorted(notes.get("rejected", {}).items())]
+    if not rows:
+        return None
+    return Table("Objects, as the clean function read them", ("what", "", "invocations"), tuple(rows), 2)
+
+
 def problem_table(audit: Mapping[str, Any]) -> Table | None:
     """Return the rows that are not as they should be, the first ones by name; None where there are none."""
     if not audit["problems"]:

@@ -21,7 +21,14 @@ from harness.report.gate_page import gate_page
 from harness.report.latency_charts import latency_table, quantile_curve
 from harness.report.page import Page, render
 from harness.report.run_page import run_page
-from harness.report.sections import problem_table, published_table, rejected_table, unattributed_table, verdict_of
+from harness.report.sections import (
+    object_table,
+    problem_table,
+    published_table,
+    rejected_table,
+    unattributed_table,
+    verdict_of,
+)
 from harness.report.suite_page import suite_page
 from harness.results import read_stored
 from tests.unit.report.support import (
@@ -342,6 +349,17 @@ def test_unattributed_table_when_messages_name_no_row_lists_them_and_the_verdict
     verdict = verdict_of(audit)
     assert verdict.tone == "good"
     assert "3 dead-letter messages name no row." in verdict.sentence
+
+
+def test_object_table_when_clean_said_how_it_read_has_delimiters_and_refusals() -> None:
+    notes = {"delimiter": {"semicolon": 2}, "rejected": {"blank_header: the first line is blank": 1}}
+    table = object_table(altered(frozen("run"), stages__clean__notes=notes))
+    assert table is not None
+    assert table.rows == (
+        ("delimiter", "semicolon", "2"),
+        ("refused as a whole", "blank_header: the first line is blank", "1"),
+    )
+    assert object_table(frozen("run")) is None
 
 
 def test_unattributed_table_when_a_result_is_of_before_is_none() -> None:
