@@ -12,7 +12,7 @@ import orjson
 
 from harness.data_plane.queues import limits, message_attributes
 from harness.data_plane.queues.batches import answer, entries_of, failure
-from harness.data_plane.queues.bodies import INVALID_CHARACTERS, encoded
+from harness.data_plane.queues.bodies import INVALID_CHARACTERS, encoded, literal
 from harness.data_plane.queues.errors import SqsError, invalid, invalid_value, missing
 from harness.data_plane.queues.fifo import FifoQueue
 from harness.data_plane.queues.ids import message_ids
@@ -20,7 +20,7 @@ from harness.data_plane.queues.message import Extra, content
 from harness.data_plane.queues.queue import Queue
 from harness.data_plane.queues.requests import Request, integer, optional_text, wrong_type
 
-_md5, _dumps = hashlib.md5, orjson.dumps
+_md5 = hashlib.md5
 _TRACE_HEADER = "AWSTraceHeader"
 _FIFO_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 
@@ -95,7 +95,7 @@ def _put_plain(queue: Queue, now: int, messages: list[_Accepted], ids: list[str]
     results: list[str] = []
     for (entry_id, body, data, _, _), message_id in zip(messages, ids, strict=True):
         md5 = _md5(data, usedforsecurity=False).hexdigest()
-        contents.append(f"{md5}{message_id}".encode() + _dumps(body))
+        contents.append(f"{md5}{message_id}".encode() + literal(body, data))
         results.append(f'{{"Id":"{entry_id}","MessageId":"{message_id}","MD5OfMessageBody":"{md5}"}}')
     queue.put_plain(now, contents)
     return results
@@ -110,7 +110,7 @@ def _put(queue: Queue, now: int, accepted: _Accepted, message_id: str) -> str:
         suffix = f',"SequenceNumber":"{sequence}"'
     else:
         delay = queue.config.delay if more is None or more.delay is None else more.delay
-        queue.put(now, content(md5, message_id, _dumps(body)), now, delay, None if more is None else more.extra)
+        queue.put(now, content(md5, message_id, literal(body, data)), now, delay, None if more is None else more.extra)
         suffix = ""
     if more is not None and more.attributes_md5:
         suffix = f',"MD5OfMessageAttributes":"{more.attributes_md5}"{suffix}'
@@ -129,7 +129,7 @@ def _put_in_group(
     earlier = queue.earlier(now, group, deduplication_id)
     if earlier is not None:
         return earlier
-    kept = content(md5, message_id, _dumps(accepted[1]))
+    kept = content(md5, message_id, literal(accepted[1], accepted[2]))
     queue.send_in_group(now, kept, message_id, group, deduplication_id, extra)
     return message_id, extra.sequence
 
