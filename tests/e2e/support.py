@@ -35,13 +35,14 @@ def run_pipeline(
     file: Path | None = None,
     parameters: dict[str, str] | None = None,
     meanwhile: Callable[[], None] | None = None,
+    stall_timeout: float = 240.0,
 ) -> RunResult:
     """Run the main job quietly; `meanwhile` runs beside it, and its failure fails the run."""
     options = RunOptions(
         spec or CorpusSpec(rows=0),
         file,
         {**QUICK, **(parameters or {})},
-        stall_timeout=240.0,
+        stall_timeout=stall_timeout,
         ceiling=False,
         cache=folder / "cache",
     )
