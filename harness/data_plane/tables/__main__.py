@@ -1,0 +1,99 @@
+"""The tables' process: `python -m harness.data_plane.tables [--port N] [--data DIR] [--capacity aws] ...`.
+
+Prints `ready PORT` once it serves. Ends on SIGTERM, SIGINT, or when its parent dies (`--with-parent`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+from pathlib import Path
+
+from harness.data_plane.http_server import HttpServer, Limits
+from harness.data_plane.tables.service import TableService
+from harness.errors import HarnessError
+from harness.lambda_service.bootstrap import die_with_parent, parent_from_environment
+
+TEND_SECONDS = 5.0
+MAX_BODY = 16 * 1024 * 1024 + 64 * 1024
+"""The largest request of DynamoDB is 16 MB."""
+GC_THRESHOLDS = (50_000, 50, 1_000)
+"""An index has many objects that never refer to each other; collecting them often only costs time."""
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m harness.data_plane.tables", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="port of 127.0.0.1 (default: any that is free)")
+    parser.add_argument("--data", type=Path, help="directory that keeps tables across restarts (default: keep nothing)")
+    parser.add_argument(
+        "--capacity",
+        choices=("unlimited", "aws"),
+        default="unlimited",
+        help="aws: throttle as the tables' capacity says (default: unlimited)",
+    )
+    parser.add_argument("--shards", type=int, help="shards of a new table (default: as many as AWS has partitions)")
+    parser.add_argument("--region", default="us-east-1", help="region of requests that name none")
+    parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
+    return parser
+
+
+async def serve(service: TableService, port: int) -> None:
+    """Serve until a signal comes."""
+    server = HttpServer(service.handle, Limits(body=MAX_BODY))
+    bound = await server.start(port)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    sys.stdout.write(f"ready {bound}\n")
+    sys.stdout.flush()
+    while not ended.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), TEND_SECONDS)
+        service.tend()
+    await server.stop()
+
+
+def main() -> int:
+    """Run the process and return its exit code: 0, 2 for wrong options, 5 when it cannot start."""
+    options = arguments().parse_args()
+    if options.shards is not None and not 1 <= options.shards <= 1024:
+        sys.stderr.write(f"--shards {options.shards}: a table has 1 to 1024 shards\n")
+        return 2
+    if options.with_parent:
+        die_with_parent(parent_from_environment())
+    try:
+        service = TableService(
+            options.data,
+            enforce_capacity=options.capacity == "aws",
+            shards=options.shards,
+            region=options.region,
+        )
+    except (HarnessError, OSError) as error:
+        sys.stderr.write(f"the tables cannot start: {error}\n")
+        return 5
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        try:
+            import uvloop
+        except ImportError:
+            asyncio.run(serve(service, options.port))
+        else:
+            uvloop.run(serve(service, options.port))
+    except OSError as error:
+        sys.stderr.write(f"the tables cannot serve on port {options.port}: {error.strerror}\n")
+        return 5
+    finally:
+        service.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
