@@ -143,9 +143,21 @@ class _Side:
         self._table = Bucket(rate, self._depth(rate), now, min(rate, self._depth(rate)))
         self._maximum: Bucket | None = None
         self._set_maximum(now)
-        count = max(1, int(-(-rate // PARTITION[kind])))
-        bounds = [RING * i // count for i in range(count + 1)]
-        self._partitions = [self._partition(bounds[i], bounds[i + 1], now) for i in range(count)]
+        self._partitions = [self._partition(0, RING, now)]
+        self._split_for(rate, now)
+
+    def _split_for(self, rate: float, now: float) -> None:
+        """Split the widest partitions until there are enough for the rate; partitions are never merged."""
+        while len(self._partitions) < -(-rate // PARTITION[self._kind]):
+            self._split(max(self._partitions, key=lambda p: p.high - p.low), now)
+
+    def _split(self, partition: _Partition, now: float) -> None:
+        middle = (partition.low + partition.high) // 2
+        at = self._partitions.index(partition)
+        self._partitions[at : at + 1] = [
+            self._partition(partition.low, middle, now),
+            self._partition(middle, partition.high, now),
+        ]
 
     def _partition(self, low: int, high: int, now: float) -> _Partition:
         rate = PARTITION[self._kind]
@@ -165,12 +177,16 @@ class _Side:
         maximum = self._settings.max_write if self._kind == "Write" else self._settings.max_read
         self._maximum = None if maximum is None else Bucket(maximum, maximum, now, maximum)
 
+    def _set_rate(self, rate: float, now: float) -> None:
+        self._table.set_rate(rate, self._depth(rate), now)
+        self._split_for(rate, now)
+
     def configure(self, settings: Throughput, now: float) -> None:
         """Take over new settings; what has been saved up stays, within the new depth."""
         if settings != self._settings:
             self._settings = settings
             rate = self._rate(now)
-            self._table.set_rate(rate, self._depth(rate), now)
+            self._set_rate(rate, now)
             self._set_maximum(now)
 
     def refusal(self, hashed: int, units: float, now: float) -> Throttled | None:
@@ -179,7 +195,7 @@ class _Side:
         if settings.on_demand:
             rate = self._rate(now)
             if rate != self._table.rate:
-                self._table.set_rate(rate, self._depth(rate), now)
+                self._set_rate(rate, now)
         partition = self._of(hashed)
         reason = None
         if self._maximum is not None and not self._maximum.has(units, now):
@@ -206,12 +222,7 @@ class _Side:
         partition.throttled_seconds.add(int(now))
         if len(partition.throttled_seconds) < SPLIT_AFTER_SECONDS or partition.high - partition.low < 2:
             return
-        middle = (partition.low + partition.high) // 2
-        at = self._partitions.index(partition)
-        self._partitions[at : at + 1] = [
-            self._partition(partition.low, middle, now),
-            self._partition(middle, partition.high, now),
-        ]
+        self._split(partition, now)
 
 
 @dataclass

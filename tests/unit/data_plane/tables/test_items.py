@@ -18,7 +18,7 @@ SCHEMA = KeySchema("id", "S")
 RANGED = KeySchema("id", "S", "n", "N")
 MODULE = ministack.load()
 
-texts = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=12)
+texts = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
 number_texts = st.one_of(
     st.integers(-(10**40), 10**40).map(str),
     st.decimals(allow_nan=False, allow_infinity=False, places=3).map(str),
