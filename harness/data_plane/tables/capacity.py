@@ -7,9 +7,8 @@ adaptive capacity", "On-demand capacity mode", "Throttling". Where AWS says no f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 
 PARTITION = {"Write": 1_000.0, "Read": 3_000.0}
 """Units a second of one partition; burst does not lift them."""
@@ -190,7 +189,7 @@ class _Side:
             self._set_maximum(now)
 
     def refusal(self, hashed: int, units: float, now: float) -> Throttled | None:
-        """Take the units, or return why not."""
+        """Return why `units` cannot be taken now, if so."""
         settings = self._settings
         if settings.on_demand:
             rate = self._rate(now)
@@ -208,11 +207,14 @@ class _Side:
             self._heat(partition, now)
         if reason is not None:
             return Throttled(f"{self._scope}{self._kind}{reason}", self._resource, settings.on_demand)
-        for bucket in (self._maximum, self._table, partition.bucket):
+        return None
+
+    def take(self, hashed: int, units: float, now: float) -> None:
+        """Take units that `refusal` did not refuse."""
+        for bucket in (self._maximum, self._table, self._of(hashed).bucket):
             if bucket is not None:
                 bucket.take(units)
         self._peak.add(units, now)
-        return None
 
     def _of(self, hashed: int) -> _Partition:
         return next(p for p in self._partitions if p.low <= hashed < p.high)
@@ -234,8 +236,8 @@ class Usage:
     throttled: Counter[str] = field(default_factory=Counter)
 
 
-Charge = tuple[TableKey, int, float]
-"""Table, hash of the partition key, units."""
+Charge = tuple[TableKey, int, float, tuple[tuple[str, float], ...]]
+"""Table, hash of the partition key, units of the table, units of each global secondary index."""
 
 
 class Ledger:
@@ -266,51 +268,53 @@ class Ledger:
         for known in [k for k in self._sides if k[0] == key]:
             del self._sides[known]
 
-    def _charge(self, kind: str, charge: Charge, index: str | None = None) -> Throttled | None:
-        key, hashed, units = charge
-        usage = self.usage.setdefault(key, Usage())
-        side = self._sides.get((key, index, kind)) if self.enforced else None
-        refused = side.refusal(hashed, units, self._clock()) if side is not None else None
-        if refused is not None:
-            usage.throttled[refused.reason] += 1
-        elif kind == "Write":
-            usage.write_units += units
+    def _charge(self, kind: str, charge: Charge) -> Throttled | None:
+        """Take all units of a charge, or none."""
+        key, hashed, units, indexes = charge
+        usage = self.usage.get(key)
+        if usage is None:
+            usage = self.usage[key] = Usage()
+        if self.enforced:
+            now = self._clock()
+            # An index's own partitions are not modelled by its keys: the hash of the table's key stands for them.
+            parts = [(self._sides[key, name, kind], needed) for name, needed in ((None, units), *indexes)]
+            for side, needed in parts:
+                refused = side.refusal(hashed, needed, now) if needed else None
+                if refused is not None:
+                    usage.throttled[refused.reason] += 1
+                    return refused
+            for side, needed in parts:
+                side.take(hashed, needed, now)
+        total = units + sum(needed for _, needed in indexes) if indexes else units
+        if kind == "Write":
+            usage.write_units += total
         else:
-            usage.read_units += units
-        return refused
+            usage.read_units += total
+        return None
 
-    def require_write(self, key: TableKey, hashed: int, units: float, index: str | None = None) -> None:
+    def require_write(self, charge: Charge) -> None:
         """Consume write units; raises Throttled."""
-        self._require("Write", (key, hashed, units), index)
-
-    def require_read(self, key: TableKey, hashed: int, units: float, index: str | None = None) -> None:
-        """Consume read units; raises Throttled."""
-        self._require("Read", (key, hashed, units), index)
-
-    def _require(self, kind: str, charge: Charge, index: str | None) -> None:
-        refused = self._charge(kind, charge, index)
+        refused = self._charge("Write", charge)
         if refused is not None:
             raise refused
 
-    def admit_writes(self, charges: Sequence[Charge]) -> Iterator[bool]:
+    def require_read(self, charge: Charge) -> None:
+        """Consume read units; raises Throttled."""
+        refused = self._charge("Read", charge)
+        if refused is not None:
+            raise refused
+
+    def admit_writes(self, charges: Sequence[Charge]) -> list[bool]:
         """Return for each write of a batch whether it is admitted; raises Throttled when none is."""
         return self._admit("Write", charges)
 
-    def admit_reads(self, charges: Sequence[Charge]) -> Iterator[bool]:
+    def admit_reads(self, charges: Sequence[Charge]) -> list[bool]:
         """Return for each read of a batch whether it is admitted; raises Throttled when none is."""
         return self._admit("Read", charges)
 
-    def _admit(self, kind: str, charges: Sequence[Charge]) -> Iterator[bool]:
-        if not self.enforced:
-            for key, _, units in charges:
-                usage = self.usage.setdefault(key, Usage())
-                if kind == "Write":
-                    usage.write_units += units
-                else:
-                    usage.read_units += units
-            return repeat(True, len(charges))
+    def _admit(self, kind: str, charges: Sequence[Charge]) -> list[bool]:
         refusals = [self._charge(kind, charge) for charge in charges]
         first = next((r for r in refusals if r is not None), None)
         if first is not None and None not in refusals:
             raise first
-        return iter([r is None for r in refusals])
+        return [r is None for r in refusals]

@@ -30,7 +30,10 @@ Key = tuple[str, str, str]
 
 @dataclass(eq=False)
 class HeldTable:
-    """A table and its store. `simple` tables have no index and no replica: their items are written as bytes."""
+    """A table and its store. Items of `plain` tables are written as bytes: they have no replica and no vector index.
+
+    `indexed` ones have secondary indexes.
+    """
 
     key: Key
     definition: dict[str, Any]
@@ -38,7 +41,8 @@ class HeldTable:
     store: TableStore
     directory: str
     deleted: bool = False
-    simple: bool = False
+    plain: bool = False
+    indexed: bool = False
     view: ItemsView | None = None
 
     @property
@@ -85,10 +89,8 @@ class Catalog:
             held = self.tables.get(key) or self._adopt(key, definition)
             self._sync_items(held)
             self._sync_stream(held)
-            held.simple = not any(
-                definition.get(name)
-                for name in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes", "VectorIndexes", "_global_regions")
-            )
+            held.plain = not (definition.get("VectorIndexes") or definition.get("_global_regions"))
+            held.indexed = bool(definition.get("GlobalSecondaryIndexes") or definition.get("LocalSecondaryIndexes"))
         self.save()
         self.remove_expired()
 

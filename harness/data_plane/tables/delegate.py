@@ -10,11 +10,12 @@ import orjson
 from ministack.core.responses import error_response_json, request_scope
 
 from harness.data_plane.tables import filtered_scan
-from harness.data_plane.tables.capacity import Ledger, Throughput, read_units, write_units
+from harness.data_plane.tables.capacity import Ledger, Throughput
 from harness.data_plane.tables.catalog import Catalog, HeldTable
-from harness.data_plane.tables.hot import consumed
-from harness.data_plane.tables.keys import hash_of, key_text
+from harness.data_plane.tables.costs import consumed, read_cost, write_cost
+from harness.data_plane.tables.keys import key_text
 from harness.data_plane.tables.module import OPERATIONS, Response
+from harness.data_plane.tables.read_meter import METERED, ReadMeter
 from harness.data_plane.tables.views import NO_SORT_KEY
 
 _CONTROL_VERBS = ("Create", "Delete", "Update", "Restore", "Tag", "Untag", "Put", "Enable", "Disable", "Export")
@@ -47,6 +48,7 @@ class Delegate:
         self._functions: dict[str, Callable[[dict[str, Any]], Response]] = {
             operation: getattr(module, name) for operation, name in OPERATIONS.items()
         }
+        self._meter = ReadMeter(module, ledger, self._held)
         self._expiry: dict[int, tuple[bytes, bytes]] = {}
         self._describe = module._table_description
         module._table_description = self._description
@@ -62,6 +64,8 @@ class Delegate:
         with request_scope(*scope):
             held = self._scanned(operation, scope, request)
             response = function(request) if held is None else self._scan(held, request)
+            if response[0] == 200 and held is None and operation in METERED:
+                response = self._metered(operation, scope, request, response)
         if response[0] != 200:
             self._take_back()
         else:
@@ -71,6 +75,16 @@ class Delegate:
                 self._catalog.sync()
                 self._configure_all()
         return response
+
+    def _held(self, definition: Any) -> HeldTable | None:
+        return next((held for held in self._catalog.tables.values() if held.definition is definition), None)
+
+    def _metered(self, operation: str, scope: tuple[str, str], request: dict[str, Any], response: Response) -> Response:
+        status, headers, body = response
+        answer = orjson.loads(body)
+        held = self._catalog.tables.get((*scope, self._module._normalize_table_name(request.get("TableName"))))
+        self._meter.charge(operation, held, request, answer)
+        return status, headers, orjson.dumps(answer)
 
     def _scanned(self, operation: str, scope: tuple[str, str], request: dict[str, Any]) -> HeldTable | None:
         """Return the table of a Scan that is not one of an index."""
@@ -87,11 +101,11 @@ class Delegate:
             answer, page = filtered_scan.scan(self._module, held, request)
         except ValueError as error:
             return _refused("ValidationException", str(error))
-        units = read_units(page.size, bool(request.get("ConsistentRead")))
-        self._ledger.require_read(held.key, hash_of(page.last[0]) if page.last else 0, units)
+        cost = read_cost(page.size, bool(request.get("ConsistentRead")))
+        self._ledger.require_read(cost.charge(held, page.last[0] if page.last else b""))
         detail = request.get("ReturnConsumedCapacity", "NONE")
         if detail != "NONE":
-            answer["ConsumedCapacity"] = orjson.loads(consumed(held.name, units, detail))
+            answer["ConsumedCapacity"] = consumed(held.name, cost, detail)
         return 200, {}, orjson.dumps(answer)
 
     def _take_back(self) -> None:
@@ -104,10 +118,9 @@ class Delegate:
                 self._catalog.refresh_counts(held)
 
     def _description(self, name: str) -> Any:
-        table = self._module._tables.get(name)
-        for held in self._catalog.tables.values():
-            if held.definition is table:
-                self._catalog.refresh_counts(held)
+        held = self._held(self._module._tables.get(name))
+        if held is not None:
+            self._catalog.refresh_counts(held)
         return self._describe(name)
 
     # capacity
@@ -125,7 +138,7 @@ class Delegate:
             if held is None:
                 continue
             for pk, old, new in store.pending_changes():
-                self._ledger.require_write(held.key, hash_of(pk), write_units(max(old, new)))
+                self._ledger.require_write(write_cost(self._module, held, old, new).charge(held, pk))
 
     # time to live
 

@@ -15,11 +15,13 @@ import orjson
 from msgspec import Raw
 
 from harness.data_plane.tables import projection, requests
-from harness.data_plane.tables.capacity import Ledger, read_units, write_units
+from harness.data_plane.tables.capacity import Ledger
 from harness.data_plane.tables.catalog import Catalog, HeldTable
+from harness.data_plane.tables.costs import Cost, added, consumed, read_cost, write_cost
 from harness.data_plane.tables.items import NOT_DECODED, Item, read_item, read_key
-from harness.data_plane.tables.keys import KeySchema, hash_of, key_bytes, key_json
+from harness.data_plane.tables.keys import KeySchema, hash_of, key_bytes, key_json, key_text
 from harness.data_plane.tables.store import Version
+from harness.data_plane.tables.views import NO_SORT_KEY
 
 MAX_BATCH_WRITES = 25
 MAX_BATCH_GETS = 100
@@ -28,6 +30,7 @@ MAX_BATCH_GET_BYTES = 16 * 1024 * 1024
 MAX_SEGMENTS = 1_000_000
 
 _RING = 1 << 32
+_ONE = Cost(1.0, {}, {})
 _partition_condition = re.compile(r"\s*(#?[A-Za-z0-9_]+)\s*=\s*(:[A-Za-z0-9_]+)\s*").fullmatch
 
 Scope = tuple[str, str]
@@ -78,8 +81,8 @@ class HotOperations:
 
     # writes
 
-    def _item(self, held: HeldTable, raw: Raw) -> Item | None:
-        return read_item(raw, held.schema) or self._validated(held, raw)
+    def _fits_indexes(self, held: HeldTable, item: Item) -> bool:
+        return self._module._validate_index_key_values(held.definition, orjson.loads(item.image)) is None
 
     def _validated(self, held: HeldTable, raw: Raw) -> Item | None:
         """Return an item that needs the module's validation, or None when it is refused."""
@@ -107,95 +110,91 @@ class HotOperations:
     def put_item(self, scope: Scope, request: requests.PutItem) -> bytes | None:
         """Serve PutItem without a condition."""
         held = self._table(scope, request.TableName)
-        item = self._item(held, request.Item) if held is not None and held.simple else None
-        if held is None or item is None:
-            return None
-        return self._written(held, request, _Change(item.pk, item.sk, item, requests.Write()))
+        read = self._changes(held, [requests.Write(PutRequest=requests.Put(request.Item))]) if held else None
+        return self._written(held, request, read[0]) if held is not None and read else None
 
     def delete_item(self, scope: Scope, request: requests.DeleteItem) -> bytes | None:
         """Serve DeleteItem without a condition."""
         held = self._table(scope, request.TableName)
-        key = read_key(request.Key, held.schema) if held is not None and held.simple else None
-        if held is None or key is None:
-            return None
-        return self._written(held, request, _Change(*key, None, requests.Write()))
+        read = self._changes(held, [requests.Write(DeleteRequest=requests.Delete(request.Key))]) if held else None
+        return self._written(held, request, read[0]) if held is not None and read else None
 
-    def _written(
-        self, held: HeldTable, request: requests.PutItem | requests.DeleteItem, change: _Change
-    ) -> bytes | None:
-        counted = self._ledger.enforced or request.ReturnConsumedCapacity != "NONE"
-        units = self._change_units(held, change) if counted else 1.0
-        self._ledger.require_write(held.key, hash_of(change.pk), units)
+    def _written(self, held: HeldTable, request: requests.PutItem | requests.DeleteItem, change: _Change) -> bytes:
+        detail = request.ReturnConsumedCapacity
+        cost = self._cost(held, change, detail)
+        self._ledger.require_write(cost.charge(held, change.pk))
         old = self._apply(held, change)
         members = []
         if request.ReturnValues == "ALL_OLD" and old is not None:
             members.append(b'"Attributes":' + old.image)
-        if request.ReturnConsumedCapacity != "NONE":
-            members.append(b'"ConsumedCapacity":' + consumed(request.TableName, units, request.ReturnConsumedCapacity))
+        if detail != "NONE":
+            members.append(b'"ConsumedCapacity":' + orjson.dumps(consumed(held.name, cost, detail)))
         return b"{%b}" % b",".join(members)
 
-    @staticmethod
-    def _apply(held: HeldTable, change: _Change) -> Version | None:
-        item = change.item
-        if item is None:
-            return held.store.delete(change.pk, change.sk)
-        return held.store.put(change.pk, change.sk, item.image, item.size)
+    def _apply(self, held: HeldTable, change: _Change) -> Version | None:
+        """Write one change and return the version before."""
+        pk, sk, item, _ = change
+        store = held.store
+        old = store.delete(pk, sk) if item is None else store.put(pk, sk, item.image, item.size)
+        if held.indexed and held.definition.get("_index_members") is not None:
+            schema = held.schema
+            texts = key_text(schema.pk_type, pk), key_text(schema.sk_type, sk) if schema.sk is not None else NO_SORT_KEY
+            if old is not None:
+                self._module._index_item(held.definition, *texts, orjson.loads(old.image), add=False)
+            if item is not None:
+                self._module._index_item(held.definition, *texts, orjson.loads(item.image), add=True)
+        return old
 
-    @staticmethod
-    def _change_units(held: HeldTable, change: _Change) -> float:
-        old = held.store.get(change.pk, change.sk)
-        return write_units(max(old.size if old else 0, change.item.size if change.item else 0))
+    def _cost(self, held: HeldTable, change: _Change, detail: str) -> Cost:
+        """Return what a change costs; where nobody asks, it counts as one unit."""
+        if detail == "NONE" and not self._ledger.enforced:
+            return _ONE
+        item = change.item
+        new = Version(item.image, item.size) if item else None
+        return write_cost(self._module, held, held.store.get(change.pk, change.sk), new)
 
     def batch_write_item(self, scope: Scope, request: requests.BatchWriteItem) -> bytes | None:
         """Serve BatchWriteItem."""
-        tables = request.RequestItems
+        tables, detail = request.RequestItems, request.ReturnConsumedCapacity
         if not tables or not 0 < sum(map(len, tables.values())) <= MAX_BATCH_WRITES:
             return None
-        changes: list[tuple[HeldTable, list[_Change]]] = []
+        changes: list[tuple[HeldTable, _Change]] = []
         for name, entries in tables.items():
             held = self._table(scope, name)
-            read = self._changes(held, entries) if held is not None and held.simple and entries else None
+            read = self._changes(held, entries) if held is not None and entries else None
             if held is None or read is None:
                 return None
-            changes.append((held, read))
-        counted = self._ledger.enforced or request.ReturnConsumedCapacity != "NONE"
-        units = [[self._change_units(held, c) if counted else 1.0 for c in read] for held, read in changes]
-        unprocessed: list[bytes] = []
-        capacities: list[bytes] = []
+            changes += [(held, change) for change in read]
+        costs = [self._cost(held, change, detail) for held, change in changes]
         admitted = self._ledger.admit_writes(
-            [
-                (held.key, hash_of(change.pk), needed)
-                for (held, read), each in zip(changes, units, strict=True)
-                for change, needed in zip(read, each, strict=True)
-            ]
+            [cost.charge(held, change.pk) for (held, change), cost in zip(changes, costs, strict=True)]
         )
-        for (held, read), each in zip(changes, units, strict=True):
-            refused: list[bytes] = []
-            spent = 0.0
-            for change, needed in zip(read, each, strict=True):
-                if next(admitted):
-                    self._apply(held, change)
-                    spent += needed
-                else:
-                    refused.append(_entry_json(change.entry))
-            if refused:
-                unprocessed.append(b"%b:[%b]" % (orjson.dumps(held.name), b",".join(refused)))
-            if request.ReturnConsumedCapacity != "NONE":
-                capacities.append(consumed(held.name, spent, request.ReturnConsumedCapacity))
+        refused: dict[str, list[bytes]] = {}
+        spent: dict[str, list[Cost]] = {name: [] for name in tables}
+        for (held, change), cost, is_admitted in zip(changes, costs, admitted, strict=True):
+            if is_admitted:
+                self._apply(held, change)
+                spent[held.name].append(cost)
+            else:
+                refused.setdefault(held.name, []).append(_entry_json(change.entry))
+        unprocessed = [b"%b:[%b]" % (orjson.dumps(name), b",".join(entries)) for name, entries in refused.items()]
         answer = b'{"UnprocessedItems":{%b}' % b",".join(unprocessed)
-        if capacities:
-            answer += b',"ConsumedCapacity":[%b]' % b",".join(capacities)
+        if detail != "NONE":
+            capacities = [consumed(name, added(part), detail) for name, part in spent.items()]
+            answer += b',"ConsumedCapacity":' + orjson.dumps(capacities)
         return answer + b"}"
 
     def _changes(self, held: HeldTable, entries: list[requests.Write]) -> list[_Change] | None:
         """Return the writes of a batch to one table, or None when any of them is not certainly valid."""
         schema = held.schema
         changes = []
+        if not held.plain:
+            return None
         for entry in entries:
             put, delete = entry.PutRequest, entry.DeleteRequest
             if put is not None and delete is None:
                 item = read_item(put.Item, schema) or self._validated(held, put.Item)
-                if item is None:
+                if item is None or (held.indexed and not self._fits_indexes(held, item)):
                     return None
                 changes.append(_Change(item.pk, item.sk, item, entry))
             elif delete is not None and put is None:
@@ -229,13 +228,14 @@ class HotOperations:
         if held is None or key is None:
             return None
         found = held.store.get(*key)
-        units = read_units(found.size if found else 0, request.ConsistentRead)
-        self._ledger.require_read(held.key, hash_of(key[0]), units)
+        cost = read_cost(found.size if found else 0, request.ConsistentRead)
+        self._ledger.require_read(cost.charge(held, key[0]))
         members = []
         if found is not None:
             members.append(b'"Item":' + (project(found.image) if project else found.image))
         if request.ReturnConsumedCapacity != "NONE":
-            members.append(b'"ConsumedCapacity":' + consumed(request.TableName, units, request.ReturnConsumedCapacity))
+            capacity = consumed(held.name, cost, request.ReturnConsumedCapacity)
+            members.append(b'"ConsumedCapacity":' + orjson.dumps(capacity))
         return b"{%b}" % b",".join(members)
 
     def batch_get_item(self, scope: Scope, request: requests.BatchGetItem) -> bytes | None:
@@ -254,27 +254,28 @@ class HotOperations:
                 return None
             found = [held.store.get(*key) for key in keys if key is not None]
             plan.append((name, held, asked, project, keys, found))
-        admitted = self._ledger.admit_reads(
+        admissions = self._ledger.admit_reads(
             [
-                (held.key, hash_of(key[0]), read_units(version.size if version else 0, asked.ConsistentRead))
+                read_cost(version.size if version else 0, asked.ConsistentRead).charge(held, key[0])
                 for _, held, asked, _, keys, found in plan
                 for key, version in zip(keys, found, strict=True)
                 if key is not None
             ]
         )
         responses, unprocessed, capacities = [], [], []
+        admitted = iter(admissions)
         total = 0
         for name, _, asked, project, _, found in plan:
             images: list[bytes] = []
             left: list[Raw] = []
-            units = 0.0
+            costs: list[Cost] = []
             for raw, version in zip(asked.Keys, found, strict=True):
                 size = version.size if version else 0
                 if not next(admitted) or total + size > MAX_BATCH_GET_BYTES:
                     left.append(raw)
                     continue
                 total += size
-                units += read_units(size, asked.ConsistentRead)
+                costs.append(read_cost(size, asked.ConsistentRead))
                 if version is not None:
                     images.append(project(version.image) if project else version.image)
             quoted = orjson.dumps(name)
@@ -283,10 +284,10 @@ class HotOperations:
                 asked.Keys = left
                 unprocessed.append(b"%b:%b" % (quoted, _rest_json(asked)))
             if request.ReturnConsumedCapacity != "NONE":
-                capacities.append(consumed(name, units, request.ReturnConsumedCapacity))
+                capacities.append(consumed(name, added(costs), request.ReturnConsumedCapacity))
         answer = b'{"Responses":{%b},"UnprocessedKeys":{%b}' % (b",".join(responses), b",".join(unprocessed))
         if capacities:
-            answer += b',"ConsumedCapacity":[%b]' % b",".join(capacities)
+            answer += b',"ConsumedCapacity":' + orjson.dumps(capacities)
         return answer + b"}"
 
     def scan(self, scope: Scope, request: requests.Scan) -> bytes | None:
@@ -346,8 +347,8 @@ class HotOperations:
         project: projection.Project | None,
     ) -> bytes:
         page = read_page(entries, request.Limit)
-        units = read_units(page.size, request.ConsistentRead)
-        self._ledger.require_read(held.key, hash_of(page.last[0]) if page.last else 0, units)
+        cost = read_cost(page.size, request.ConsistentRead)
+        self._ledger.require_read(cost.charge(held, page.last[0] if page.last else b""))
         count = len(page.images)
         members = [b'"Count":%d,"ScannedCount":%d' % (count, count)]
         if request.Select != "COUNT":
@@ -356,7 +357,8 @@ class HotOperations:
         if page.more and page.last is not None:
             members.append(b'"LastEvaluatedKey":' + key_json(held.schema, *page.last))
         if request.ReturnConsumedCapacity != "NONE":
-            members.append(b'"ConsumedCapacity":' + consumed(held.name, units, request.ReturnConsumedCapacity))
+            capacity = consumed(held.name, cost, request.ReturnConsumedCapacity)
+            members.append(b'"ConsumedCapacity":' + orjson.dumps(capacity))
         return b"{%b}" % b",".join(members)
 
 
@@ -392,14 +394,6 @@ def segment_bounds(segment: int | None, total: int | None) -> tuple[int, int] | 
     if segment is None or total is None or not 0 <= segment < total <= MAX_SEGMENTS:
         return None
     return _RING * segment // total, _RING * (segment + 1) // total
-
-
-def consumed(table: str, units: float, detail: str) -> bytes:
-    """Return a ConsumedCapacity without indexes as JSON."""
-    capacity: dict[str, Any] = {"TableName": table, "CapacityUnits": units}
-    if detail == "INDEXES":
-        capacity["Table"] = {"CapacityUnits": units}
-    return orjson.dumps(capacity)
 
 
 def _entry_json(entry: requests.Write) -> bytes:

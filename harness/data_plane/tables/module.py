@@ -94,13 +94,25 @@ STATE = (
 """The module's dictionaries by account and region: all it remembers, apart from tokens of transactions."""
 
 FUNCTIONS = (
+    "_add_consumed_capacity",
+    "_apply_index_projection",
     "_apply_projection",
     "_emit_stream_event",
     "_evaluate_condition",
+    "_evaluate_legacy_filter",
+    "_extract_key_val",
+    "_index_item",
+    "_index_write_units",
     "_item_size_bytes",
+    "_nesting_level",
     "_normalize_table_name",
+    "_paginate_evaluated_items",
     "_replicate_write",
+    "_resolve_table_key_values",
     "_table_description",
+    "_validate_index_key_values",
+    "_validate_item",
+    "_values_error_response",
     "drop_stream_records",
 )
 """Further functions that are called or replaced here."""

@@ -168,13 +168,13 @@ class TableStore:
         self._dirty.clear()
         self._undo.clear()
 
-    def pending_changes(self) -> list[tuple[bytes, int, int]]:
-        """Return (partition key, size before, size after) of each pending change; 0 where there is no item."""
+    def pending_changes(self) -> list[tuple[bytes, Version | None, Version | None]]:
+        """Return (partition key, version before, version after) of each pending change."""
         changes = []
         for log in self.dirty:
             for _, frame in log.frames_from(log.written):
-                before = self._frame(frame.previous).size if frame.previous else 0
-                changes.append((frame.pk, before, frame.size))
+                before = self.version_at(frame.previous) if frame.previous else None
+                changes.append((frame.pk, before, Version(frame.image, frame.size) if frame.image else None))
         return changes
 
     def rollback(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from harness.data_plane.tables.keys import key_bytes, key_text
-from harness.data_plane.tables.store import TableStore
+from harness.data_plane.tables.store import TableStore, Version
 
 NO_SORT_KEY = "__no_sort__"
 """The module's sort key in tables without one."""
@@ -38,6 +38,11 @@ class ItemsView(MutableMapping[str, MutableMapping[str, Item]]):
 
     def _pk(self, text: Any) -> bytes | None:
         return _bytes_or_none(self._kind, text)
+
+    def version(self, pk_text: str, sk_text: str) -> Version | None:
+        """Return an item as stored, by the text of its key."""
+        pk = self._pk(pk_text)
+        return PartitionView(self, pk).version(sk_text) if pk is not None else None
 
     def __contains__(self, text: object) -> bool:
         pk = self._pk(text)
@@ -93,9 +98,13 @@ class PartitionView(MutableMapping[str, Item]):
         sk = self._sk(text)
         return sk is not None and bool(self._store.index.get(self._pk, sk))
 
-    def __getitem__(self, text: str) -> Item:
+    def version(self, text: str) -> Version | None:
+        """Return an item as stored, by the text of its sort key."""
         sk = self._sk(text)
-        found = self._store.get(self._pk, sk) if sk is not None else None
+        return self._store.get(self._pk, sk) if sk is not None else None
+
+    def __getitem__(self, text: str) -> Item:
+        found = self.version(text)
         if found is None:
             raise KeyError(text)
         item: Item = orjson.loads(found.image)

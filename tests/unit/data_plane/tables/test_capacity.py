@@ -30,7 +30,7 @@ class World:
 
     def write(self, units: float = 1.0, hashed: int = 0) -> str | None:
         try:
-            self.ledger.require_write(KEY, hashed, units)
+            self.ledger.require_write((KEY, hashed, units, ()))
         except Throttled as throttled:
             assert throttled.resource == ARN
             return throttled.reason
@@ -150,16 +150,18 @@ def test_item_of_more_than_a_second_goes_through_and_is_paid_for_later() -> None
 
 def test_index_throttles_with_its_own_name() -> None:
     world = World(Throughput(False, write=100, read=100), {"by-city": Throughput(False, write=1, read=1)})
-    world.ledger.require_write(KEY, 0, 1, index="by-city")
+    world.ledger.require_write((KEY, 0, 1, (("by-city", 1.0),)))
     with pytest.raises(Throttled) as refused:
-        world.ledger.require_write(KEY, 0, 1, index="by-city")
+        world.ledger.require_write((KEY, 0, 1, (("by-city", 1.0),)))
     assert refused.value.reason == "IndexWriteProvisionedThroughputExceeded"
     assert refused.value.resource == f"{ARN}/index/by-city"
+    # Nothing was taken from the table for what the index refused.
+    assert sum(world.write() is None for _ in range(200)) == 99
 
 
 def test_batch_is_admitted_in_part_and_refused_only_as_a_whole() -> None:
     world = World(Throughput(False, write=5, read=5))
-    charges = [(KEY, number, 1.0) for number in range(8)]
+    charges = [(KEY, number, 1.0, ()) for number in range(8)]
     assert list(world.ledger.admit_writes(charges)) == [True] * 5 + [False] * 3
     with pytest.raises(Throttled):
         world.ledger.admit_writes(charges)
@@ -170,7 +172,7 @@ def test_batch_is_admitted_in_part_and_refused_only_as_a_whole() -> None:
 
 def test_reads_and_writes_have_capacities_of_their_own() -> None:
     world = World(Throughput(False, write=1, read=2))
-    assert list(world.ledger.admit_reads([(KEY, 0, 0.5)] * 5)) == [True] * 4 + [False]
+    assert list(world.ledger.admit_reads([(KEY, 0, 0.5, ())] * 5)) == [True] * 4 + [False]
     assert world.write() is None
     assert world.write() == "TableWriteProvisionedThroughputExceeded"
 
@@ -178,8 +180,8 @@ def test_reads_and_writes_have_capacities_of_their_own() -> None:
 def test_nothing_is_refused_unless_enforced() -> None:
     ledger = Ledger(False, lambda: 0.0)
     ledger.configure(KEY, ARN, Throughput(False, write=1, read=1), {})
-    assert all(ledger.admit_writes([(KEY, 0, 10.0)] * 50))
-    ledger.require_read(KEY, 0, 1_000)
+    assert all(ledger.admit_writes([(KEY, 0, 10.0, ())] * 50))
+    ledger.require_read((KEY, 0, 1_000, ()))
     assert (ledger.usage[KEY].write_units, ledger.usage[KEY].read_units) == (500, 1_000)
 
 

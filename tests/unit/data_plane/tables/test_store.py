@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -257,12 +258,10 @@ def test_commit_of_several_logs_is_finished_after_a_kill(tmp_path: Path) -> None
 
     pending_log = stores[0].dirty[0]
     pending_log.flush = kill  # type: ignore[method-assign]
-    try:
+    with contextlib.suppress(Killed):
         journal.commit(stores, atomic=True)
-    except Killed:
-        pass
     journal.close()
-    for number, (path, written, data) in enumerate(pending):
+    for number, (path, _, data) in enumerate(pending):
         assert path is not None
         for cut in range(0, len(data), 5):
             for other, (earlier, at, whole) in enumerate(pending):
