@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from harness.data_plane.tables.costs import consumed, read_cost, write_cost
 from harness.data_plane.tables.keys import key_text
 from harness.data_plane.tables.module import OPERATIONS, Response
 from harness.data_plane.tables.read_meter import METERED, ReadMeter
+from harness.data_plane.tables.store import Clock
 from harness.data_plane.tables.views import NO_SORT_KEY
 
 _CONTROL_VERBS = ("Create", "Delete", "Update", "Restore", "Tag", "Untag", "Put", "Enable", "Disable", "Export")
@@ -41,8 +41,9 @@ ITEMS_A_TURN = 2_000
 class Delegate:
     """Serves any operation through the module."""
 
-    def __init__(self, catalog: Catalog, module: Any, ledger: Ledger) -> None:
+    def __init__(self, catalog: Catalog, module: Any, ledger: Ledger, clock: Clock) -> None:
         self._catalog = catalog
+        self._clock = clock
         self._module = module
         self._ledger = ledger
         self._functions: dict[str, Callable[[dict[str, Any]], Response]] = {
@@ -153,7 +154,7 @@ class Delegate:
         self._catalog.commit(atomic=False)
 
     def _expire(self, held: HeldTable, attribute: str) -> None:
-        now = time.time()
+        now = self._clock() / 1000
         due: list[tuple[bytes, bytes, dict[str, Any]]] = []
         looked = 0
         last: tuple[bytes, bytes] | None = None

@@ -85,12 +85,16 @@ class HotOperations:
         return self._module._validate_index_key_values(held.definition, orjson.loads(item.image)) is None
 
     def _validated(self, held: HeldTable, raw: Raw) -> Item | None:
-        """Return an item that needs the module's validation, or None when it is refused."""
+        """Return an item that needs more than one look, or None when it is refused."""
         module, schema = self._module, held.schema
         try:
-            item = orjson.loads(raw)
+            item = orjson.loads(bytes(raw))
         except orjson.JSONDecodeError:
             return None
+        # Most such items only have white space, as boto3 sends it.
+        read = read_item(orjson.dumps(item), schema)
+        if read is not None:
+            return read
         if not isinstance(item, dict) or module._values_error_response(item.values(), envelope=False):
             return None
         if max((module._nesting_level(v) for v in item.values()), default=0) > module._DDB_MAX_NESTING_DEPTH:

@@ -59,7 +59,7 @@ class TableService:
         self.catalog = Catalog(loaded, directory, clock, shards)
         self.ledger = Ledger(enforce_capacity, lambda: clock() / 1000)
         self._hot = HotOperations(self.catalog, loaded, self.ledger, loaded.AWS_KEYWORDS)
-        self._delegate = Delegate(self.catalog, loaded, self.ledger)
+        self._delegate = Delegate(self.catalog, loaded, self.ledger, clock)
         self._streams = Streams(self.catalog, clock)
         self._scopes: dict[bytes, tuple[str, str]] = {}
 

@@ -51,12 +51,9 @@ def test_items_come_back_as_they_were_put(tables: Tables) -> None:
         assert got == item
         assert client.put_item(TableName="put-get", Item=item, ReturnValues="ALL_OLD")["Attributes"] == item
     assert client.describe_table(TableName="put-get")["Table"]["ItemCount"] == 2
-    assert (
-        client.delete_item(TableName="put-get", Key={"id": {"S": "k"}}, ReturnValues="ALL_OLD")["Attributes"] == PLAIN
-    )
-    assert client.delete_item(TableName="put-get", Key={"id": {"S": "k"}}, ReturnValues="ALL_OLD").keys() == {
-        "ResponseMetadata"
-    }
+    delete = {"TableName": "put-get", "Key": {"id": {"S": "k"}}, "ReturnValues": "ALL_OLD"}
+    assert client.delete_item(**delete)["Attributes"] == PLAIN
+    assert client.delete_item(**delete).keys() == {"ResponseMetadata"}
     assert "Item" not in client.get_item(TableName="put-get", Key={"id": {"S": "k"}})
 
 
@@ -117,9 +114,10 @@ def test_batch_gets_return_what_is_there_projected(tables: Tables) -> None:
         client.batch_get_item(RequestItems={"gets": {"Keys": [keys[0], keys[0]]}})
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"FilterExpression": "v >= :v", "ExpressionAttributeValues": {":v": number(0)}}]
-)
+FILTER = {"FilterExpression": "v >= :v", "ExpressionAttributeValues": {":v": number(0)}}
+
+
+@pytest.mark.parametrize("options", [{}, FILTER])
 def test_scans_are_whole_in_pages_and_segments(tables: Tables, options: dict[str, Any]) -> None:
     client = tables.client()
     name = "scan-filter" if options else "scan"
