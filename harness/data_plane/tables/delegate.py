@@ -83,7 +83,7 @@ class Delegate:
     def _metered(self, operation: str, scope: tuple[str, str], request: dict[str, Any], response: Response) -> Response:
         status, headers, body = response
         answer = orjson.loads(body)
-        held = self._catalog.tables.get((*scope, self._module._normalize_table_name(request.get("TableName"))))
+        held = self._named(scope, request)
         self._meter.charge(operation, held, request, answer)
         return status, headers, orjson.dumps(answer)
 
@@ -91,6 +91,9 @@ class Delegate:
         """Return the table of a Scan that is not one of an index."""
         if operation != "Scan" or request.get("IndexName") is not None:
             return None
+        return self._named(scope, request)
+
+    def _named(self, scope: tuple[str, str], request: dict[str, Any]) -> HeldTable | None:
         name = self._module._normalize_table_name(request.get("TableName"))
         return self._catalog.tables.get((*scope, name)) if isinstance(name, str) else None
 

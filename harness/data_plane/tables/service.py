@@ -18,6 +18,7 @@ from harness.data_plane.tables.capacity import Ledger, Throttled
 from harness.data_plane.tables.catalog import Catalog
 from harness.data_plane.tables.delegate import Delegate
 from harness.data_plane.tables.hot import HotOperations
+from harness.data_plane.tables.shapes import Shapes, WrongType
 from harness.data_plane.tables.streams import StreamError, Streams
 
 _log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class TableService:
         self._hot = HotOperations(self.catalog, loaded, self.ledger, loaded.AWS_KEYWORDS)
         self._delegate = Delegate(self.catalog, loaded, self.ledger, clock)
         self._streams = Streams(self.catalog, clock)
+        self._shapes = {TABLES_TARGET: Shapes("dynamodb"), STREAMS_TARGET: Shapes("dynamodbstreams")}
         self._scopes: dict[bytes, tuple[str, str]] = {}
 
     def handle(self, _path: str, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
@@ -72,10 +74,13 @@ class TableService:
             if prefix == TABLES_TARGET:
                 return self._serve(name, scope, body)
             if prefix == STREAMS_TARGET:
-                return _answer(200, self._streams.serve(name, scope, _object(body)))
+                return _answer(200, self._streams.serve(name, scope, self._request(prefix, name, body)))
             return _refusal("UnknownOperationException", f"Unknown service: {prefix.decode('latin-1')}")
         except StreamError as error:
             return _refusal(error.code, error.message)
+        except RecursionError:
+            self.catalog.rollback()
+            return _refusal("ValidationException", "Nesting Levels have exceeded supported limits")
         except Throttled as throttled:
             self.catalog.rollback()
             return _throttled(throttled)
@@ -92,8 +97,15 @@ class TableService:
         if answer is not None:
             self.catalog.commit(atomic=False)
             return _answer(200, answer)
-        status, headers, answer = self._delegate.serve(operation, scope, _object(body))
+        status, headers, answer = self._delegate.serve(operation, scope, self._request(TABLES_TARGET, operation, body))
         return _answer(status, answer, headers.get("x-amzn-errortype"))
+
+    def _request(self, service: bytes, operation: str, body: bytes) -> dict[str, Any]:
+        """Return the decoded request with members of the right types; raises StreamError."""
+        try:
+            return self._shapes[service].check(operation, _object(body))
+        except WrongType as error:
+            raise StreamError("SerializationException", str(error)) from error
 
     def _scope(self, authorization: bytes) -> tuple[str, str]:
         """Return account and region: a key of twelve digits is an account, as in MiniStack."""
