@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import zlib
 from dataclasses import dataclass
 from decimal import Decimal
+
+import orjson
 
 _COMPLEMENT = bytes(0x30 + 9 - (c - 0x30) if 0x30 <= c <= 0x39 else c for c in range(256))
 _EXPONENT_BIAS = 200
@@ -59,15 +60,14 @@ def key_text(kind: str, data: bytes) -> str:
 
 def key_json(schema: KeySchema, pk: bytes, sk: bytes) -> bytes:
     """Return a key as the JSON of its attributes."""
-    first = f"{json.dumps(schema.pk)}:{_value_json(schema.pk_type, pk)}"
+    first = b'%b:{"%b":%b}' % _attribute(schema.pk, schema.pk_type, pk)
     if schema.sk is None:
-        return f"{{{first}}}".encode()
-    return f"{{{first},{json.dumps(schema.sk)}:{_value_json(schema.sk_type, sk)}}}".encode()
+        return b"{%b}" % first
+    return b'{%b,%b:{"%b":%b}}' % (first, *_attribute(schema.sk, schema.sk_type, sk))
 
 
-def _value_json(kind: str, data: bytes) -> str:
-    text = key_text(kind, data)
-    return f'{{"{kind}":{json.dumps(text, ensure_ascii=False) if kind == "S" else chr(34) + text + chr(34)}}}'
+def _attribute(name: str, kind: str, data: bytes) -> tuple[bytes, bytes, bytes]:
+    return orjson.dumps(name), kind.encode(), orjson.dumps(key_text(kind, data))
 
 
 def _number_bytes(text: str) -> bytes:
