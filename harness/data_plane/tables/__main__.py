@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from harness.data_plane.http_server import HttpServer, Limits
 from harness.data_plane.tables.service import TableService
 from harness.errors import HarnessError
 from harness.lambda_service.bootstrap import die_with_parent, parent_from_environment
+
+_log = logging.getLogger(__name__)
 
 TEND_SECONDS = 5.0
 MAX_BODY = 16 * 1024 * 1024 + 64 * 1024
@@ -55,12 +58,17 @@ async def serve(service: TableService, port: int) -> None:
     while not ended.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), TEND_SECONDS)
-        service.tend()
+        try:
+            service.tend()
+        except Exception:  # noqa: BLE001
+            # What is due now is due again in a few seconds; requests go on.
+            _log.exception("tending the tables failed")
     await server.stop()
 
 
 def main() -> int:
     """Run the process and return its exit code: 0, 2 for wrong options, 5 when it cannot start."""
+    logging.basicConfig(level=logging.WARNING)
     options = arguments().parse_args()
     if options.shards is not None and not 1 <= options.shards <= 1024:
         sys.stderr.write(f"--shards {options.shards}: a table has 1 to 1024 shards\n")

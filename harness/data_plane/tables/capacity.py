@@ -188,6 +188,11 @@ class _Side:
             self._set_rate(rate, now)
             self._set_maximum(now)
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions there are."""
+        return len(self._partitions)
+
     def refusal(self, hashed: int, units: float, now: float) -> Throttled | None:
         """Return why `units` cannot be taken now, if so."""
         settings = self._settings
@@ -261,6 +266,11 @@ class Ledger:
                     continue
                 scope, resource = ("Table", arn) if name is None else ("Index", f"{arn}/index/{name}")
                 self._sides[key, name, kind] = _Side(kind, scope, resource, settings, now)
+
+    def partitions(self, key: TableKey) -> int:
+        """Return how many partitions a table's writes have; more than at first when it was split for heat or rate."""
+        side = self._sides.get((key, None, "Write"))
+        return side.partitions if side is not None else 1
 
     def forget(self, key: TableKey) -> None:
         """Drop a deleted table."""

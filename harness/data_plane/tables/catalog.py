@@ -166,13 +166,26 @@ class Catalog:
         if self.changed:
             stores = list(self.changed)
             self.changed.clear()
-            self.journal.commit(stores, atomic)
+            try:
+                self.journal.commit(stores, atomic)
+            except OSError:
+                self._forget_derived(stores)
+                raise
 
     def rollback(self) -> None:
         """Take back what is pending."""
-        for store in self.changed:
+        stores = list(self.changed)
+        for store in stores:
             store.rollback()
         self.changed.clear()
+        self._forget_derived(stores)
+
+    def _forget_derived(self, stores: list[TableStore]) -> None:
+        """Drop what the module derived from items that were taken back; it makes it anew."""
+        for held in self.tables.values():
+            if held.store in stores:
+                held.definition.pop("_index_members", None)
+                self.refresh_counts(held)
 
     # streams
 

@@ -62,6 +62,9 @@ class Delegate:
             return _refused("UnknownOperationException", f"Unknown operation: {operation}")
         if operation in ELSEWHERE:
             return _refused("ValidationException", f"{operation} is not supported here: {ELSEWHERE[operation]}")
+        if operation in CONTROL:
+            for each in self._catalog.tables.values():
+                self._catalog.refresh_counts(each)
         with request_scope(*scope):
             held = self._scanned(operation, scope, request)
             response = function(request) if held is None else self._scan(held, request)

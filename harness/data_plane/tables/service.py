@@ -125,6 +125,8 @@ class TableService:
         self._delegate.expire_items()
         for held in list(self.catalog.tables.values()):
             held.store.roll_old()
+            if self.ledger.enforced:
+                held.store.split_to(self.ledger.partitions(held.key))
         self.catalog.remove_expired()
 
     def close(self) -> None:

@@ -68,6 +68,7 @@ class TableStore:
         self._undo: list[tuple[bytes, bytes, int, int]] = []
         self._dirty: set[int] = set()
         self._trimmed: dict[int, int] = {}
+        self._last: dict[int, int] = {}
         known = directory / SHARDS_FILE if directory is not None else None
         if known is not None and known.exists():
             self.map = ShardMap.from_document(orjson.loads(known.read_bytes()))
@@ -207,6 +208,11 @@ class TableStore:
         self._save_map()
         return children
 
+    def split_to(self, count: int) -> None:
+        """Split the widest open shards until there are `count`."""
+        while len(self.map.open) < count:
+            self.split(max(self.map.open, key=lambda shard: shard.high - shard.low).number)
+
     def roll_old(self, age_ms: int = ROLL_MS) -> int:
         """Roll the open stream shards of that age or more, if anything was written to them; return how many."""
         oldest = self._clock() - age_ms
@@ -230,6 +236,13 @@ class TableStore:
             offset = end
         self._trimmed[shard.number] = offset
         return offset
+
+    def last(self, shard: Shard) -> int:
+        """Return the offset of a closed shard's last record; it must have one."""
+        if shard.number not in self._last:
+            offsets = (at for at, _ in self.log(shard.number).frames_from(self.start(shard)))
+            self._last[shard.number] = max(offsets)
+        return self._last[shard.number]
 
     def end(self, shard: Shard) -> int:
         """Return the offset after a shard's last record."""

@@ -148,10 +148,7 @@ class Streams:
         start = held.store.start(shard)
         numbers = {"StartingSequenceNumber": shard.sequence_number(start)}
         if shard.end is not None:
-            last = start
-            for at, _ in held.store.log(shard.number).frames_from(start):
-                last = at
-            numbers["EndingSequenceNumber"] = shard.sequence_number(last)
+            numbers["EndingSequenceNumber"] = shard.sequence_number(held.store.last(shard))
         described: dict[str, Any] = {"ShardId": shard.shard_id, "SequenceNumberRange": numbers}
         if shard.parent is not None and shard.parent in present:
             described["ParentShardId"] = held.store.map.shards[shard.parent].shard_id
