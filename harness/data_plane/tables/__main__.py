@@ -1,6 +1,6 @@
 """The tables' process: `python -m harness.data_plane.tables [--port N] [--data DIR] [--capacity aws] ...`.
 
-Prints `ready PORT` once it serves. Ends on SIGTERM, SIGINT, or when its parent dies (`--with-parent`).
+Prints one JSON line when it serves ({"port": ...}) and stops on SIGTERM or SIGINT, or with its parent.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import signal
 import sys
@@ -41,7 +42,6 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--shards", type=int, help="shards of a new table (default: as many as AWS has partitions)")
     parser.add_argument("--region", default="us-east-1", help="region of requests that name none")
-    parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
     return parser
 
 
@@ -53,8 +53,7 @@ async def serve(service: TableService, port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    sys.stdout.write(f"ready {bound}\n")
-    sys.stdout.flush()
+    print(json.dumps({"port": bound}), flush=True)  # noqa: T201
     while not ended.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), TEND_SECONDS)
@@ -73,8 +72,7 @@ def main() -> int:
     if options.shards is not None and not 1 <= options.shards <= 1024:
         sys.stderr.write(f"--shards {options.shards}: a table has 1 to 1024 shards\n")
         return 2
-    if options.with_parent:
-        die_with_parent(parent_from_environment())
+    die_with_parent(parent_from_environment())
     try:
         service = TableService(
             options.data,

@@ -27,6 +27,8 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 TABLES_TARGET = b"DynamoDB_20120810"
 STREAMS_TARGET = b"DynamoDBStreams_20120810"
+USAGE_PATH = "/_tables/usage"
+"""Control path: GET it for what the tables have consumed. No AWS API has it."""
 DEFAULT_ACCOUNT = "000000000000"
 _credential = re.compile(rb"Credential=([^/,\s]+)/[^/,]*/([^/,\s]+)/").search
 _account = re.compile(r"[0-9]{12}").fullmatch
@@ -65,8 +67,10 @@ class TableService:
         self._shapes = {TABLES_TARGET: Shapes("dynamodb"), STREAMS_TARGET: Shapes("dynamodbstreams")}
         self._scopes: dict[bytes, tuple[str, str]] = {}
 
-    def handle(self, _path: str, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
-        """Serve one request of the JSON protocol."""
+    def handle(self, path: str, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
+        """Serve one request of the JSON protocol, or of the control path."""
+        if path == USAGE_PATH:
+            return _answer(200, orjson.dumps({"Tables": self.usage()}))
         prefix, _, operation = headers.get(b"x-amz-target", b"").partition(b".")
         scope = self._scope(headers.get(b"authorization", b""))
         name = operation.decode("latin-1")
@@ -119,6 +123,23 @@ class TableService:
             if len(self._scopes) < 1000:
                 self._scopes[found[0]] = scope
         return scope
+
+    def usage(self) -> list[dict[str, Any]]:
+        """Return what every table has consumed, in capacity units, and what was refused, by reason.
+
+        Units are exact where capacity is enforced or the request asked for them; else each write counts as one.
+        """
+        return [
+            {
+                "Account": key[0],
+                "Region": key[1],
+                "TableName": key[2],
+                "ReadUnits": used.read_units,
+                "WriteUnits": used.write_units,
+                "Throttled": dict(used.throttled),
+            }
+            for key, used in self.ledger.usage.items()
+        ]
 
     def tend(self) -> None:
         """Do what time asks for: expire items, roll shards, forget old streams; call it every few seconds."""

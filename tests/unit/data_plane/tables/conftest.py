@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -27,14 +28,12 @@ class Tables:
     def start(self) -> None:
         """Start the process and wait until it serves."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "harness.data_plane.tables", "--with-parent", *self.options],
+            [sys.executable, "-m", "harness.data_plane.tables", *self.options],
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self.process.stdout is not None
-        ready = self.process.stdout.readline().split()
-        assert ready[:1] == ["ready"], ready
-        self.port = int(ready[1])
+        self.port = int(json.loads(self.process.stdout.readline())["port"])
 
     def kill(self) -> None:
         """Kill the process as the kernel does when memory is short."""

@@ -36,13 +36,13 @@ class World:
             return throttled.reason
         return None
 
-    def written_in(self, seconds: float, attempts: int, spread: bool = True) -> int:
-        """Try `attempts` writes evenly over the time and return how many were admitted."""
+    def written_in(self, seconds: float, attempts: int, units: float = 1.0) -> int:
+        """Try `attempts` writes evenly over the time and all keys, and return how many were admitted."""
         admitted = 0
         start = self.now
         for number in range(attempts):
             self.now = start + seconds * number / attempts
-            admitted += self.write(hashed=number * 2654435761 % (1 << 32) if spread else 0) is None
+            admitted += self.write(units, number * 2654435761 % (1 << 32)) is None
         self.now = start + seconds
         return admitted
 
@@ -61,9 +61,9 @@ def test_reads_cost_a_unit_per_started_four_kilobytes_or_half(size: int, units: 
 def test_five_units_write_at_most_three_thousand_rows_in_five_minutes() -> None:
     """FACTS: 1,500 of burst and 1,500 that flow in; half of it when the table is new."""
     world = World(Throughput(False, write=5, read=5))
-    assert 1_500 <= world.written_in(300, 30_000) <= 1_506
+    assert 1_500 <= world.written_in(300, 9_000) <= 1_506
     world.now += 300
-    assert 2_999 <= world.written_in(300, 30_000) <= 3_001
+    assert 2_999 <= world.written_in(300, 9_000) <= 3_001
 
 
 def test_burst_keeps_five_minutes_and_no_more() -> None:
@@ -109,25 +109,25 @@ def test_partition_that_keeps_throttling_is_split_for_heat() -> None:
 
 def test_new_on_demand_table_serves_four_thousand_writes_a_second() -> None:
     world = World(Throughput(True))
-    assert 39_000 <= world.written_in(10, 39_000) <= 39_000
-    assert 43_000 <= world.written_in(10, 80_000) <= 44_200
+    assert world.written_in(10, 3_900, units=10) == 3_900
+    assert 4_300 <= world.written_in(10, 8_000, units=10) <= 4_420
 
 
 def test_on_demand_serves_the_published_rate_from_the_start() -> None:
     world = World(Throughput(True))
-    assert world.written_in(60, 60 * 1_860) == 60 * 1_860
+    assert world.written_in(60, 60 * 186, units=10) == 60 * 186
 
 
 def test_on_demand_serves_twice_the_previous_peak() -> None:
     world = World(Throughput(True))
-    world.written_in(130, 130 * 3_600)
+    world.written_in(130, 130 * 36, units=100)
     world.now += PEAK_AGE_SECONDS
-    assert 7_000 * 10 <= world.written_in(10, 100_000) <= 7_300 * 11
+    assert 700 * 10 <= world.written_in(10, 10_000, units=10) <= 730 * 11
 
 
 def test_warm_throughput_is_served_at_once() -> None:
     world = World(Throughput(True, warm_write=9_000))
-    assert world.written_in(10, 90_000) >= 88_000
+    assert world.written_in(10, 9_000, units=10) >= 8_800
 
 
 def test_maximum_of_an_on_demand_table_is_kept() -> None:

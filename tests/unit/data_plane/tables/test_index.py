@@ -79,7 +79,7 @@ def test_segments_are_disjoint_and_whole(total: int) -> None:
 
 @pytest.mark.parametrize(("ranged", "per_partition", "limit"), [(False, 1, 200), (True, 1, 260), (True, 100, 200)])
 def test_an_item_takes_few_bytes(ranged: bool, per_partition: int, limit: int) -> None:
-    count = 100_000
+    count = 30_000
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -121,11 +122,20 @@ def test_usage_says_what_was_consumed_and_refused(clocked: Clocked) -> None:
             clocked.put(str(n))
         except ClientError:
             refused += 1
-    (usage,) = clocked.service.ledger.usage.values()
-    assert (usage.write_units, refused) == (2, 3)
-    assert usage.throttled == {"TableWriteProvisionedThroughputExceeded": 3}
+    status, _, body = clocked.service.handle("/_tables/usage", {}, b"")
+    assert (status, refused) == (200, 3)
+    assert json.loads(body)["Tables"] == [
+        {
+            "Account": "000000000000",
+            "Region": "us-east-1",
+            "TableName": "events",
+            "ReadUnits": 0.0,
+            "WriteUnits": 2.0,
+            "Throttled": {"TableWriteProvisionedThroughputExceeded": 3},
+        }
+    ]
     clocked.call("DeleteTable", TableName="events")
-    assert not clocked.service.ledger.usage
+    assert clocked.service.usage() == []
 
 
 def test_changed_capacity_counts_at_once(clocked: Clocked) -> None:
