@@ -76,6 +76,8 @@ class Delegate:
             self._charge_writes()
             self._catalog.commit(atomic=operation in TRANSACTIONS)
             if operation in CONTROL:
+                if operation in ("CreateTable", "UpdateTable"):
+                    self._warm(scope, request)
                 self._catalog.sync()
                 self._configure_all()
         return response
@@ -114,6 +116,14 @@ class Delegate:
         if detail != "NONE":
             answer["ConsumedCapacity"] = consumed(held.name, cost, detail)
         return 200, {}, orjson.dumps(answer)
+
+    def _warm(self, scope: tuple[str, str], request: dict[str, Any]) -> None:
+        """Keep the warm throughput that the module reads but never stores."""
+        warm = request.get("WarmThroughput")
+        name = self._module._normalize_table_name(request.get("TableName"))
+        definition = self._module._tables.get_scoped(*scope, name)
+        if warm and definition is not None:
+            definition["WarmThroughput"] = {**definition.get("WarmThroughput", {}), **warm, "Status": "ACTIVE"}
 
     def _take_back(self) -> None:
         """Undo what a refused request has written; the module restores copies of its own, which are dropped."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import zlib
 from collections.abc import Iterable
@@ -18,12 +19,17 @@ class Journal:
     """Commits stores. In a data directory, what changes several files is first written to a journal as a whole."""
 
     def __init__(self, directory: Path | None) -> None:
-        """Finish the commit that a kill interrupted, if any; raises OSError."""
+        """Finish the commit that a kill interrupted, if any; raises OSError, also when another process has it."""
         self._directory = directory
         self._fd: int | None = None
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(directory / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                os.close(self._fd)
+                raise OSError(error.errno, f"{directory} is in use by another process") from error
             self._redo(directory)
 
     def _redo(self, directory: Path) -> None:

@@ -18,7 +18,7 @@ from harness.data_plane.tables.capacity import Ledger, Throttled
 from harness.data_plane.tables.catalog import Catalog
 from harness.data_plane.tables.delegate import Delegate
 from harness.data_plane.tables.hot import HotOperations
-from harness.data_plane.tables.shapes import Shapes, WrongType
+from harness.data_plane.tables.shapes import WrongType, shapes
 from harness.data_plane.tables.streams import StreamError, Streams
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class TableService:
         self._hot = HotOperations(self.catalog, loaded, self.ledger, loaded.AWS_KEYWORDS)
         self._delegate = Delegate(self.catalog, loaded, self.ledger, clock)
         self._streams = Streams(self.catalog, clock)
-        self._shapes = {TABLES_TARGET: Shapes("dynamodb"), STREAMS_TARGET: Shapes("dynamodbstreams")}
+        self._shapes = {TABLES_TARGET: shapes("dynamodb"), STREAMS_TARGET: shapes("dynamodbstreams")}
         self._scopes: dict[bytes, tuple[str, str]] = {}
 
     def handle(self, path: str, headers: Mapping[bytes, bytes], body: bytes) -> Answer:

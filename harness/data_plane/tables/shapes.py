@@ -6,6 +6,7 @@ AWS refuses such requests while it reads them, with SerializationException. A me
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import botocore.session
@@ -15,6 +16,12 @@ Check = Callable[[Any], Any]
 """Returns the value, without null members; raises WrongType."""
 
 _NAMES = {str: "String", bool: "Boolean", int: "Integer", float: "Float", dict: "Map", list: "List"}
+
+
+@cache
+def shapes(service: str) -> Shapes:
+    """Return the checks of a service; its model takes a tenth of a second to load."""
+    return Shapes(service)
 
 
 class WrongType(ValueError):

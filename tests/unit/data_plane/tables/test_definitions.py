@@ -164,10 +164,9 @@ def test_shards_follow_partitions_that_heat_has_split() -> None:
     clocked = Clocked(enforce_capacity=True)
     arn = clocked.call("CreateTable", **table("events", **stream()))["TableDescription"]["LatestStreamArn"]
     assert len(clocked.shards(arn)) == 4
-    specification = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 7_000}
-    (held,) = clocked.service.catalog.tables.values()
-    held.definition["WarmThroughput"] = specification
-    clocked.call("UpdateTable", TableName="events", DeletionProtectionEnabled=False)
+    warm = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 7_000}
+    clocked.call("UpdateTable", TableName="events", WarmThroughput=warm)
+    assert clocked.call("DescribeTable", TableName="events")["Table"]["WarmThroughput"] == {**warm, "Status": "ACTIVE"}
     clocked.put("a", "b", "c")
     clocked.service.tend()
     shards = clocked.shards(arn)

@@ -206,3 +206,16 @@ def test_what_cannot_start_says_why(options: list[str], code: int) -> None:
     )
     assert run.returncode == code
     assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_data_directory_belongs_to_one_process(kept: Tables, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "harness.data_plane.tables", "--data", str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode == 5
+    assert "is in use by another process" in run.stderr
+    kept.client().create_table(**table("mine"))
