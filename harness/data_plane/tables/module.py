@@ -118,6 +118,17 @@ FUNCTIONS = (
 """Further functions that are called or replaced here."""
 
 
+REPLACED = (
+    "_add_consumed_capacity",
+    "_emit_stream_event",
+    "_paginate_evaluated_items",
+    "_table_description",
+    "drop_stream_records",
+)
+"""Functions that services replace."""
+_originals: dict[str, Any] = {}
+
+
 class FastJson:
     """Stands in for the `json` module inside MiniStack's: orjson, and the standard library for what that cannot do."""
 
@@ -168,6 +179,9 @@ def load() -> Any:
     missing = [name for name in (*OPERATIONS.values(), *STATE, *FUNCTIONS) if not hasattr(module, name)]
     if missing:
         raise EngineError(f"MiniStack {found} lacks {', '.join(missing)}")
+    # A second service in this process (tests have several) must not wrap what the first has wrapped.
+    for name in REPLACED:
+        setattr(module, name, _originals.setdefault(name, getattr(module, name)))
     module.json = FastJson
     return module
 
