@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,8 +59,17 @@ def refusal(status: int, code: str, message: str) -> Answer:
     return status, _JSON, f'{{"__type":"{code}","message":"{message}"}}'.encode()
 
 
+def listen(port: int = 0) -> tuple[socket.socket, int]:
+    """Open a port of 127.0.0.1 (0: any that is free); returns the socket and the port. Raises OSError.
+
+    Separate from serving, because a service may have to know its port before it can answer.
+    """
+    listener = socket.create_server((LOOPBACK, port), backlog=BACKLOG)
+    return listener, int(listener.getsockname()[1])
+
+
 class HttpServer:
-    """Serves one function on a loopback port."""
+    """Serves one function on a loopback port; see `listen`."""
 
     def __init__(self, handle: Handle, limits: Limits | None = None) -> None:
         self._handle = handle
@@ -73,15 +83,14 @@ class HttpServer:
         """How many connections are open."""
         return len(self._connections)
 
-    async def start(self, port: int = 0) -> int:
-        """Listen on `port` of 127.0.0.1 (0: any that is free) and return the port; raises OSError."""
+    async def start(self, listener: socket.socket) -> None:
+        """Serve on a socket of `listen`."""
         raise_descriptor_limit()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Connection(loop, self._handle, self._limits, self._connections), LOOPBACK, port, backlog=BACKLOG
+            lambda: _Connection(loop, self._handle, self._limits, self._connections), sock=listener, backlog=BACKLOG
         )
         self._sweeper = loop.create_task(self._sweep())
-        return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Close the listener and every connection."""

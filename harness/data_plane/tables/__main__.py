@@ -12,10 +12,11 @@ import gc
 import json
 import logging
 import signal
+import socket
 import sys
 from pathlib import Path
 
-from harness.data_plane.http_server import HttpServer, Limits
+from harness.data_plane.http_server import HttpServer, Limits, listen
 from harness.data_plane.tables.service import TableService
 from harness.errors import HarnessError
 from harness.lambda_service.bootstrap import die_with_parent, parent_from_environment
@@ -45,15 +46,15 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-async def serve(service: TableService, port: int) -> None:
+async def serve(service: TableService, listener: socket.socket) -> None:
     """Serve until a signal comes."""
     server = HttpServer(service.handle, Limits(body=MAX_BODY))
-    bound = await server.start(port)
+    await server.start(listener)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    print(json.dumps({"port": bound}), flush=True)  # noqa: T201
+    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)  # noqa: T201
     while not ended.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), TEND_SECONDS)
@@ -72,7 +73,15 @@ def main() -> int:
     if options.shards is not None and not 1 <= options.shards <= 1024:
         sys.stderr.write(f"--shards {options.shards}: a table has 1 to 1024 shards\n")
         return 2
+    if not 0 <= options.port <= 65535:
+        sys.stderr.write(f"--port {options.port}: a port is 0 to 65535\n")
+        return 2
     die_with_parent(parent_from_environment())
+    try:
+        listener, _ = listen(options.port)
+    except OSError as error:
+        sys.stderr.write(f"the tables cannot serve on port {options.port}: {error.strerror}\n")
+        return 5
     try:
         service = TableService(
             options.data,
@@ -90,12 +99,9 @@ def main() -> int:
         try:
             import uvloop
         except ImportError:
-            asyncio.run(serve(service, options.port))
+            asyncio.run(serve(service, listener))
         else:
-            uvloop.run(serve(service, options.port))
-    except OSError as error:
-        sys.stderr.write(f"the tables cannot serve on port {options.port}: {error.strerror}\n")
-        return 5
+            uvloop.run(serve(service, listener))
     finally:
         service.close()
     return 0

@@ -6,6 +6,7 @@ and saves. A deleted table's store is held for as long as its stream can be read
 
 from __future__ import annotations
 
+import re
 import shutil
 import uuid
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from harness.data_plane.tables.journal import Journal
 from harness.data_plane.tables.keys import KeySchema
 from harness.data_plane.tables.module import STATE
 from harness.data_plane.tables.shards import Stream, shard_count
-from harness.data_plane.tables.store import Clock, TableStore, write_atomically
+from harness.data_plane.tables.store import Clock, TableStore, read_document, write_atomically
 from harness.data_plane.tables.views import ItemsView
 
 FILE = "catalog.json"
+_table_directory = re.compile(r"[0-9a-f]{32}").fullmatch
 _NOT_SAVED = ("items", "_index_members")
 
 Key = tuple[str, str, str]
@@ -235,13 +237,14 @@ class Catalog:
 
     def _load(self, directory: Path) -> None:
         path = directory / FILE
-        document = orjson.loads(path.read_bytes()) if path.exists() else {"tables": [], "deleted": [], "state": {}}
-        known = set()
-        for saved in document["tables"] + document["deleted"]:
-            known.add(saved["directory"])
+        if not path.exists():
+            # Without a catalog it is not known whose the directories are: nothing is removed.
+            return
+        document = read_document(path)
+        known = {saved["directory"] for saved in document["tables"] + document["deleted"]}
         for entry in directory.iterdir():
             # Left by a kill between making a table's directory and saving the catalog, or saving it and deleting.
-            if entry.is_dir() and entry.name not in known and len(entry.name) == 32:
+            if entry.is_dir() and entry.name not in known and _table_directory(entry.name):
                 shutil.rmtree(entry)
         for saved in document["tables"]:
             held = self._open(tuple(saved["key"]), saved["definition"], saved["directory"])

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from harness.data_plane.tables.catalog import HeldTable
-from harness.data_plane.tables.hot import Page, read_page, segment_bounds
 from harness.data_plane.tables.keys import hash_of, key_bytes, key_json
 from harness.data_plane.tables.module import Response
+from harness.data_plane.tables.pages import Page, read_page, segment_bounds
 
 INVALID_START = "The provided starting key is invalid"
 

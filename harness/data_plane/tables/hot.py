@@ -20,16 +20,14 @@ from harness.data_plane.tables.catalog import Catalog, HeldTable
 from harness.data_plane.tables.costs import Cost, added, consumed, read_cost, write_cost
 from harness.data_plane.tables.items import NOT_DECODED, Item, read_item, read_key
 from harness.data_plane.tables.keys import KeySchema, hash_of, key_bytes, key_json, key_text
+from harness.data_plane.tables.pages import read_page, segment_bounds
 from harness.data_plane.tables.store import Version
 from harness.data_plane.tables.views import NO_SORT_KEY
 
 MAX_BATCH_WRITES = 25
 MAX_BATCH_GETS = 100
-PAGE_BYTES = 1024 * 1024
 MAX_BATCH_GET_BYTES = 16 * 1024 * 1024
-MAX_SEGMENTS = 1_000_000
 
-_RING = 1 << 32
 _ONE = Cost(1.0, {}, {})
 _partition_condition = re.compile(r"\s*(#?[A-Za-z0-9_]+)\s*=\s*(:[A-Za-z0-9_]+)\s*").fullmatch
 
@@ -364,40 +362,6 @@ class HotOperations:
             capacity = consumed(held.name, cost, request.ReturnConsumedCapacity)
             members.append(b'"ConsumedCapacity":' + orjson.dumps(capacity))
         return b"{%b}" % b",".join(members)
-
-
-class Page(NamedTuple):
-    """What a scan or query read: images, their size in bytes, the last key, whether it stopped before the end."""
-
-    images: list[bytes]
-    size: int
-    last: tuple[bytes, bytes] | None
-    more: bool
-
-
-def read_page(entries: Iterator[tuple[bytes, bytes, Version]], limit: int | None) -> Page:
-    """Read up to `limit` items and 1 MB; stopping because of either counts as "more", AWS does not look ahead."""
-    images: list[bytes] = []
-    size = 0
-    last = None
-    for pk, sk, version in entries:
-        if images and size + version.size > PAGE_BYTES:
-            return Page(images, size, last, True)
-        images.append(version.image)
-        size += version.size
-        last = (pk, sk)
-        if (limit is not None and len(images) >= limit) or size >= PAGE_BYTES:
-            return Page(images, size, last, True)
-    return Page(images, size, last, False)
-
-
-def segment_bounds(segment: int | None, total: int | None) -> tuple[int, int] | None:
-    """Return the hashes [low, high) of a segment of a parallel scan, or None for numbers that are no segment."""
-    if segment is None and total is None:
-        return 0, _RING
-    if segment is None or total is None or not 0 <= segment < total <= MAX_SEGMENTS:
-        return None
-    return _RING * segment // total, _RING * (segment + 1) // total
 
 
 def _entry_json(entry: requests.Write) -> bytes:

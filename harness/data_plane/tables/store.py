@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -43,6 +43,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
+def read_document(path: Path) -> Any:
+    """Return the JSON that `write_atomically` wrote; raises OSError, also for a file that is damaged."""
+    try:
+        return orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise OSError(f"{path} is damaged ({error}); restore it, or begin with an empty directory") from error
+
+
 class TableStore:
     """The items of one table, in `directory` or, without one, in temporary files."""
 
@@ -71,7 +79,7 @@ class TableStore:
         self._last: dict[int, int] = {}
         known = directory / SHARDS_FILE if directory is not None else None
         if known is not None and known.exists():
-            self.map = ShardMap.from_document(orjson.loads(known.read_bytes()))
+            self.map = ShardMap.from_document(read_document(known))
             self._recover()
         else:
             if directory is not None:

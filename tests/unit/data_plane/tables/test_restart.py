@@ -195,7 +195,9 @@ def test_stop_in_good_order_is_exit_code_0(tmp_path: Path) -> None:
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize(("options", "code"), [(["--shards", "0"], 2), (["--data", "/dev/null/x"], 5)])
+@pytest.mark.parametrize(
+    ("options", "code"), [(["--shards", "0"], 2), (["--port", "99999"], 2), (["--data", "/dev/null/x"], 5)]
+)
 def test_what_cannot_start_says_why(options: list[str], code: int) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "harness.data_plane.tables", *options],
@@ -219,3 +221,46 @@ def test_data_directory_belongs_to_one_process(kept: Tables, tmp_path: Path) -> 
     assert run.returncode == 5
     assert "is in use by another process" in run.stderr
     kept.client().create_table(**table("mine"))
+
+
+def test_taken_port_is_said_to_be_taken(kept: Tables) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "harness.data_plane.tables", "--port", str(kept.port)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode == 5
+    assert run.stderr.startswith(f"the tables cannot serve on port {kept.port}: Address already in use")
+
+
+@pytest.mark.parametrize("name", ["catalog.json", "*/shards.json"])
+def test_damaged_document_is_named_and_nothing_is_touched(kept: Tables, tmp_path: Path, name: str) -> None:
+    kept.client().create_table(**table("mine"))
+    kept.client().put_item(TableName="mine", Item=PLAIN)
+    kept.kill()
+    (path,) = (tmp_path / "data").glob(name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    run = subprocess.run(
+        [sys.executable, "-m", "harness.data_plane.tables", "--data", str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode == 5
+    assert f"{path} is damaged" in run.stderr
+    assert "Traceback" not in run.stderr
+    path.write_bytes(whole)
+    kept.start()
+    assert scanned(kept.client(), "mine") == [PLAIN]
+
+
+def test_directories_without_a_catalog_are_left_alone(tmp_path: Path) -> None:
+    foreign = tmp_path / "data" / ("0" * 32)
+    foreign.mkdir(parents=True)
+    server = Tables("--data", str(tmp_path / "data"))
+    assert server.stop() == 0
+    assert foreign.exists()
