@@ -24,6 +24,7 @@ HEADER_SIZE = HEADER.size
 MAX_FRAME = 4 * 1024 * 1024
 """More than any frame has: 400 KB of item take at most six times that as JSON, so a longer length means damage."""
 
+_KINDS = frozenset((INSERT, MODIFY, REMOVE, EXPIRE))
 _pack = HEADER.pack
 _crc = zlib.crc32
 
@@ -76,6 +77,16 @@ def is_valid(data: bytes, at: int = 0) -> bool:
     if not HEADER_SIZE + pk_length + sk_length <= length <= MAX_FRAME or len(data) - at < length:
         return False
     return bool(INSERT <= kind <= EXPIRE) and _crc(memoryview(data)[at + 4 : at + length]) == checksum
+
+
+def is_torn(data: bytes) -> bool:
+    """Tell whether `data`, which does not start with a valid frame, is what a kill leaves: a frame without its end."""
+    if len(data) < HEADER_SIZE:
+        return True
+    if HEADER_SIZE <= length_at(data) <= len(data):
+        return False
+    # The length itself may be damaged: then there are whole frames further on.
+    return not any(data[at + 8] in _KINDS and is_valid(data, at) for at in range(1, len(data) - HEADER_SIZE + 1))
 
 
 def valid_frames(data: bytes, at: int = 0) -> Iterator[tuple[int, Frame]]:

@@ -36,6 +36,9 @@ class Log:
             os.ftruncate(descriptor, 0)
             self._write(FILE_HEADER, 0)
             size = len(FILE_HEADER)
+        elif os.pread(descriptor, len(FILE_HEADER), 0) != FILE_HEADER:
+            os.close(descriptor)
+            raise OSError(f"{path} is not a log of this version")
         self.written = size
         self._pending = bytearray()
 
@@ -133,7 +136,11 @@ class Log:
             offset += at
 
     def recover(self) -> Iterator[tuple[int, Frame]]:
-        """Yield (offset, frame) of every whole frame, then cut what follows the last of them."""
+        """Yield (offset, frame) of every whole frame, then cut the torn one at the end.
+
+        Raises OSError when what follows the last whole frame is more than a torn one: then the file is damaged, and
+        cutting it would lose changes that were acknowledged.
+        """
         offset = len(FILE_HEADER)
         chunk = CHUNK
         while offset < self.written:
@@ -149,6 +156,9 @@ class Log:
             else:
                 break
             offset += at
+        rest = self.read(offset, self.written - offset)
+        if rest and not frames.is_torn(rest):
+            raise OSError(f"{self.path} is damaged at byte {offset}, and {len(rest)} bytes follow; restore it")
         self.truncate(offset)
 
     def close(self) -> None:

@@ -94,18 +94,35 @@ def test_tail_torn_at_any_byte_is_cut_and_writing_goes_on(tmp_path: Path) -> Non
         torn.close()
 
 
-def test_what_follows_damage_is_cut(tmp_path: Path) -> None:
+def test_damage_before_the_end_is_an_error_and_cuts_nothing(tmp_path: Path) -> None:
+    """Only a frame without its end is what a kill leaves; anything else would be lost in silence."""
     path = tmp_path / "a.log"
     log = Log(path)
     offsets = [log.append(frame) for frame in some_frames(5)]
     log.flush()
     log.close()
-    data = bytearray(path.read_bytes())
-    data[offsets[2] + 40] ^= 1
-    path.write_bytes(data)
+    whole = path.read_bytes()
+    for at in range(offsets[1], offsets[2]):
+        data = bytearray(whole)
+        data[at] ^= 0xFF
+        path.write_bytes(data)
+        again = Log(path)
+        with pytest.raises(OSError, match=f"is damaged at byte {offsets[1]}"):
+            list(again.recover())
+        again.close()
+        assert path.read_bytes() == data
+    path.write_bytes(whole[: offsets[4]] + bytes(1))
     again = Log(path)
-    assert [at for at, _ in again.recover()] == offsets[:2]
+    assert [at for at, _ in again.recover()] == offsets[:4]
     again.close()
+
+
+def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"something else altogether")
+    with pytest.raises(OSError, match="not a log of this version"):
+        Log(path)
+    assert path.read_bytes() == b"something else altogether"
 
 
 def test_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
