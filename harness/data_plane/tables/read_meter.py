@@ -82,7 +82,22 @@ class ReadMeter:
                 i["IndexName"] for i in held.definition.get("GlobalSecondaryIndexes") or []
             }:
                 cost = Cost(0.0, {index: cost.table}, {})
-            self._ledger.require_read(cost.charge(held, b""))
+            self._ledger.require_read(cost.charge(held, self._partition(held, request, index)))
+
+    def _partition(self, held: HeldTable, request: dict[str, Any], index: Any) -> bytes:
+        """Return the partition key that a Query reads; a Scan of an index has none."""
+        module = self._module
+        name, kind = held.schema.pk, held.schema.pk_type
+        if index is not None:
+            # An index's partitions are not ours: any bytes of its key spread the load.
+            name, kind = module._resolve_index_keys(held.definition, index)[0], "S"
+        condition, legacy = request.get("KeyConditionExpression"), request.get("KeyConditions")
+        if condition:
+            values, names = request.get("ExpressionAttributeValues", {}), request.get("ExpressionAttributeNames", {})
+            text = module._extract_pk_from_condition(condition, values, names, name)
+        else:
+            text = module._extract_pk_from_key_conditions(legacy, name) if legacy else None
+        return key_bytes(kind, str(text)) if text is not None else b""
 
     def _charge_key(self, name: str, key: Any, times: float) -> Cost:
         table = self._module._tables.get(self._module._normalize_table_name(name))

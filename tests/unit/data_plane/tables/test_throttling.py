@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from harness.data_plane.tables.capacity import Throttled
+from harness.data_plane.tables.keys import hash_of
 from tests.unit.data_plane.tables.conftest import Tables, stream, table
 from tests.unit.data_plane.tables.test_streams import Clocked
 
@@ -147,3 +148,15 @@ def test_changed_capacity_counts_at_once(clocked: Clocked) -> None:
     clocked.call("UpdateTable", TableName="events", ProvisionedThroughput=more)
     clocked.now += 1_000
     clocked.put(*map(str, range(50)))
+
+
+def test_queries_are_charged_to_the_partition_of_their_key(clocked: Clocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    clocked.call("CreateTable", **table("events", ranged=True))
+    charged: list[tuple[int, float]] = []
+    monkeypatch.setattr(clocked.service.ledger, "require_read", lambda charge: charged.append((charge[1], charge[2])))
+    values = {":i": {"S": "a"}, ":n": {"N": "1"}}
+    condition: dict[str, Any] = {"KeyConditionExpression": "id = :i AND n > :n", "ExpressionAttributeValues": values}
+    clocked.call("Query", TableName="events", **condition)
+    legacy = {"id": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "b"}]}}
+    clocked.call("Query", TableName="events", KeyConditions=legacy, ConsistentRead=True)
+    assert charged == [(hash_of(b"a"), 0.5), (hash_of(b"b"), 1.0)]
