@@ -1,0 +1,145 @@
+"""Items as they come in a request: checked in C while they stay bytes.
+
+`read_item` accepts what is certainly valid (scalar attributes, as rows of files have them) and says "not sure" of the
+rest, which then takes the way of the complete validation. It never accepts what DynamoDB would refuse, and never
+changes a value.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from harness.data_plane.tables.keys import KeySchema, key_bytes
+
+MAX_ITEM = 400 * 1024
+MAX_PARTITION_KEY = 2048
+MAX_SORT_KEY = 1024
+"""Bytes (AWS: "Service, account, and table quotas")."""
+
+NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not what was asked for."""
+
+_COMMON_OVERHEAD = 12
+"""Characters of `"name":{"S":"value"},` that are neither of name nor of value."""
+_EMPTY_OVERHEAD = 16
+"""Of `"name":{"NULL":true},`, less the one byte that the value counts."""
+
+
+class _Scalar(Struct, forbid_unknown_fields=True, gc=False):
+    S: str | UnsetType = UNSET
+    N: str | UnsetType = UNSET
+    NULL: bool | UnsetType = UNSET
+
+
+_scalars = msgspec.json.Decoder(dict[str, _Scalar])
+_canonical_number = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{0,18}[1-9])?").fullmatch
+
+
+class Item(NamedTuple):
+    """A valid item: its key, its compact JSON, its size in bytes by DynamoDB's rules."""
+
+    pk: bytes
+    sk: bytes
+    image: bytes
+    size: int
+
+
+def _utf8_length(text: str) -> int:
+    return len(text.encode())
+
+
+def number_size(text: str) -> int:
+    """Return the bytes a canonical number counts: one, one per two digits about the point, one for a sign.
+
+    Zeros at either end do not count. Source: the rule the conformance suite has measured.
+    """
+    digits = text.lstrip("-")
+    whole, _, fraction = digits.partition(".")
+    exponent = -len(fraction)
+    significant = (whole + fraction).lstrip("0")
+    stripped = significant.rstrip("0")
+    if not stripped:
+        return 1
+    exponent += len(significant) - len(stripped)
+    length = len(stripped) + (exponent & 1)
+    return 1 + (length + 1) // 2 + (text[0] == "-")
+
+
+def read_item(raw: Raw | bytes, schema: KeySchema) -> Item | None:
+    """Return the item when it is certainly valid and compact, or None."""
+    image = bytes(raw)
+    try:
+        values = _scalars.decode(image)
+    except NOT_DECODED:
+        return None
+    length = _utf8_length if not image.isascii() else len
+    size = 0
+    json_length = 1 + _COMMON_OVERHEAD * len(values)
+    for name, value in values.items():
+        size += length(name)
+        text = value.S
+        if text is not UNSET:
+            size += length(text)
+            continue
+        number = value.N
+        if number is not UNSET:
+            if number == "-0" or not _canonical_number(number):
+                return None
+            bytes_of_number = number_size(number)
+            size += bytes_of_number
+            json_length += len(number) - bytes_of_number
+        elif value.NULL is True:
+            size += 1
+            json_length += _EMPTY_OVERHEAD - _COMMON_OVERHEAD
+        else:
+            return None
+    # The shortest JSON of these attributes is this long: longer means white space, escapes, a second type, a name
+    # that comes twice; none of it may be stored.
+    if len(image) != json_length + size:
+        return None
+    if size > MAX_ITEM:
+        return None
+    pk = _key(values, schema.pk, schema.pk_type, MAX_PARTITION_KEY)
+    if pk is None:
+        return None
+    if schema.sk is None:
+        return Item(pk, b"", image, size)
+    sk = _key(values, schema.sk, schema.sk_type, MAX_SORT_KEY)
+    return None if sk is None else Item(pk, sk, image, size)
+
+
+def _key(values: dict[str, _Scalar], name: str, kind: str, limit: int) -> bytes | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    text = value.S if kind == "S" else value.N if kind == "N" else UNSET
+    if text is UNSET or not text:
+        return None
+    data = key_bytes(kind, text)
+    return data if len(data) <= limit else None
+
+
+def read_key(raw: Raw | bytes, schema: KeySchema) -> tuple[bytes, bytes] | None:
+    """Return a key's bytes when it is certainly valid and has no attribute beside those of the schema, or None."""
+    try:
+        values = _scalars.decode(raw)
+    except NOT_DECODED:
+        return None
+    if len(values) != (1 if schema.sk is None else 2):
+        return None
+    for value in values.values():
+        if (value.S is UNSET) == (value.N is UNSET) or value.NULL is not UNSET:
+            return None
+        if value.N is not UNSET and (value.N == "-0" or not _canonical_number(value.N)):
+            return None
+    pk = _key(values, schema.pk, schema.pk_type, MAX_PARTITION_KEY)
+    if pk is None:
+        return None
+    if schema.sk is None:
+        return pk, b""
+    sk = _key(values, schema.sk, schema.sk_type, MAX_SORT_KEY)
+    return None if sk is None else (pk, sk)
