@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from handlers.dialect import parse_delimiter
 from harness.engines.embedded.intrinsics import Resolver, load_template, references
 from harness.engines.embedded.template_split import NOTIFICATION_QUEUE, Context, resolver, split
 from harness.engines.packaging import build_code_zip, link_runtime, unpack
@@ -98,6 +99,10 @@ def test_split_when_resolved_gives_functions_their_values(template: dict[str, An
         ({**GIVEN, "RowsPerMessage": "0"}, "RowsPerMessage"),
         ({**GIVEN, "RowsPerMessage": "many"}, "many"),
         ({**GIVEN, "BillingMode": "FREE"}, "FREE"),
+        ({**GIVEN, "Delimiter": "commas"}, "'commas': must be auto, comma, semicolon, tab, pipe"),
+        ({**GIVEN, "Delimiter": ";;"}, "';;'"),
+        ({**GIVEN, "Delimiter": "a"}, "'a'"),
+        ({**GIVEN, "Quotes": "loose"}, "loose"),
     ],
 )
 def test_parameters_when_unusable_are_refused_by_name(
@@ -105,6 +110,28 @@ def test_parameters_when_unusable_are_refused_by_name(
 ) -> None:
     with pytest.raises(TemplateError, match=named):
         split(template, given, CONTEXT)
+
+
+@pytest.mark.parametrize("delimiter", ["auto", "comma", "tab", "space", *"!#$%&'()*+,-./:;<=>?@[]^_`{|}~"])
+def test_delimiter_when_the_template_takes_it_the_clean_function_does(template: dict[str, Any], delimiter: str) -> None:
+    halves = split(template, {**GIVEN, "Delimiter": delimiter}, CONTEXT)
+    assert halves.parameters["Delimiter"] == delimiter
+    parse_delimiter(delimiter)
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "problem"),
+    [
+        ({"Type": "String", "AllowedPattern": "[a-z]+"}, "ab1", "'ab1': it does not match"),
+        ({"Type": "String", "AllowedPattern": "a|ab"}, "abc", "it does not match"),
+        ({"Type": "String", "MinLength": 3}, "ab", "2 characters"),
+        ({"Type": "String", "MaxLength": "3", "ConstraintDescription": "be short"}, "abcd", "be short"),
+        ({"Type": "String", "AllowedPatern": "x"}, "a", "declares AllowedPatern"),
+    ],
+)
+def test_parameter_when_a_constraint_does_not_hold_is_refused(spec: dict[str, Any], value: str, problem: str) -> None:
+    with pytest.raises(TemplateError, match=problem):
+        split({"Parameters": {"P": spec}, "Resources": {}}, {"P": value}, CONTEXT)
 
 
 @pytest.mark.parametrize(

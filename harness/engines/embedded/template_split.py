@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,15 @@ NOTIFICATION_QUEUE = "HarnessNotificationQueue"
 
 _OUTPUT_PREFIX = "HarnessValue"
 _LAMBDA = "AWS::Lambda::"
+
+PARAMETER_KEYS = frozenset(
+    {
+        *("Type", "Default", "Description", "NoEcho"),
+        *("AllowedValues", "AllowedPattern", "ConstraintDescription", "MinLength", "MaxLength", "MinValue", "MaxValue"),
+    }
+)
+"""What a parameter may declare (CloudFormation user guide, "Parameters"); all of it holds, NoEcho by nothing being
+echoed."""
 
 MAY_NAME_FUNCTIONS = (
     "AWS::CloudWatch::",
@@ -184,6 +194,11 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[s
     for name, spec in declared.items():
         if name not in given and "Default" not in spec:
             raise TemplateError(f"parameter {name} has no default and was not given")
+        strange = sorted(set(spec) - PARAMETER_KEYS)
+        if strange:
+            raise TemplateError(
+                f"parameter {name} declares {', '.join(strange)}", hint=f"known: {', '.join(sorted(PARAMETER_KEYS))}"
+            )
         if str(spec.get("Type", "")).startswith("AWS::SSM::"):
             raise TemplateError(
                 f"parameter {name} has type {spec['Type']}, and the embedded engine has no Parameter Store to read",
@@ -195,7 +210,22 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[s
             raise TemplateError(f"parameter {name} is {values[name]!r}, allowed are {', '.join(allowed)}")
         if spec.get("Type") == "Number":
             _check_number(name, values[name], spec)
+        elif spec.get("Type") == "String":
+            _check_text(name, values[name], spec)
     return values
+
+
+def _check_text(name: str, text: str, spec: Mapping[str, Any]) -> None:
+    words = spec.get("ConstraintDescription", "")
+    low, high = int(spec.get("MinLength", 0)), spec.get("MaxLength")
+    if len(text) < low or (high is not None and len(text) > int(high)):
+        raise TemplateError(
+            f"parameter {name} is {text!r}, which has {len(text)} characters: {words or f'allowed are {low} to {high}'}"
+        )
+    pattern = spec.get("AllowedPattern")
+    # CloudFormation takes the whole value, and Java's regular expressions; the common ground of both is wide.
+    if pattern is not None and re.fullmatch(as_text(pattern), text) is None:
+        raise TemplateError(f"parameter {name} is {text!r}: {words or f'it does not match {pattern}'}")
 
 
 def _check_number(name: str, text: str, spec: Mapping[str, Any]) -> None:
