@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 
 from handlers import clean, clean_pool
@@ -182,14 +183,15 @@ def test_workers_when_killed_leave_no_process(use_queue: Callable[[Queue], None]
     spoil(monkeypatch, lambda: time.sleep(60))
     splitter = ObjectSplitter(iter([table(3, {1: "cursed"})]), CONFIG)
     job = Job(SOURCE, splitter.columns, CONFIG)
+    before = set(psutil.Process().children())
     workers = Workers(2, job, time.monotonic() + 60)
     for chunk in splitter.chunks():
         workers.start(chunk)
     assert workers.alive
+    assert set(psutil.Process().children()) - before
     workers.kill()
     assert not workers.alive
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert set(psutil.Process().children()) <= before
 
 
 def test_chunk_when_halved_again_and_again_keeps_every_record() -> None:
