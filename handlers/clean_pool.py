@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from handlers.aws import AwsError, client
+from handlers.aws import SQS_BATCH_ENTRIES, AwsError, client
 from handlers.clean_worker import Chunk, Cleaned, Job, message_bodies
 from handlers.cleaning import Reason
 from handlers.failures import send_batches
@@ -35,8 +35,6 @@ MB_PER_VCPU = 1769
 MAX_CRASHES = 200
 """Workers of one object that may crash. A row at fault costs about 15, one for each halving of a chunk; more of them
 mean that something else is wrong than a few rows, and the object fails as a whole."""
-
-_SEND_MESSAGES = 10
 
 
 class CleanError(RuntimeError):
@@ -99,7 +97,7 @@ def clean_chunk(chunk: Chunk, job: Job, deadline: float) -> Cleaned:
         pending.clear()
 
     for body in message_bodies(chunk, job, cleaned):
-        if pending and (len(pending) == _SEND_MESSAGES or size + len(body) > SQS_MESSAGE_LIMIT):
+        if pending and (len(pending) == SQS_BATCH_ENTRIES or size + len(body) > SQS_MESSAGE_LIMIT):
             flush()
             size = 0
         pending.append(body)
@@ -141,11 +139,8 @@ class Workers:
         """Whether any process is still at work."""
         return bool(self._running)
 
-    def start(self, chunk: Chunk) -> None:
-        """Start a process for a chunk."""
-        self._start(chunk)
-
-    def _start(self, chunk: Chunk) -> Connection:
+    def start(self, chunk: Chunk) -> Connection:
+        """Start a process for a chunk; returns where its outcome arrives."""
         # A forked child must not share the connection.
         client("sqs").close()
         receiver: Connection
@@ -203,7 +198,7 @@ class Workers:
             return _rejected(chunk, outcome.why)
         cleaned = Cleaned()
         for half in halves:
-            cleaned.add(self._settled(half, self._reap(self._start(half))))
+            cleaned.add(self._settled(half, self._reap(self.start(half))))
         return cleaned
 
 

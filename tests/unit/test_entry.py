@@ -49,7 +49,7 @@ def logs(tmp_path: Path) -> list[Path]:
         ("RuntimeError('two\\nlines')", "error: RuntimeError: two lines"),
         ("AssertionError()", "error: AssertionError"),
         ("OSError(28, 'No space left on device', '/data/x')", "error: No space left on device: /data/x"),
-        ("PermissionError(13, 'Permission denied', '/root/x')", "error: Permission denied: /root/x"),
+        ("PermissionError(13, 'Permission denied', '/data/x')", "error: Permission denied: /data/x"),
         ("MemoryError()", "error: MemoryError"),
         ("RecursionError('too deep')", "error: RecursionError: too deep"),
         ("ExceptionGroup('several', [ValueError('a')])", "error: ExceptionGroup: several (1 sub-exception)"),

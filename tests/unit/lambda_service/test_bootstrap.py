@@ -13,5 +13,5 @@ def test_home_when_the_user_database_cannot_be_replaced_is_the_environments_fold
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HOME", "/home/developer")
-    apply_limits({"cgroup_procs": [], "rlimits": {}, "hide_shm": False, "passwd": "/p", "home": "/work/env/home"})
-    assert os.environ["HOME"] == "/work/env/home"
+    apply_limits({"cgroup_procs": [], "rlimits": {}, "hide_shm": False, "passwd": "/p", "home": "/srv/env/home"})
+    assert os.environ["HOME"] == "/srv/env/home"
