@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from harness.data_plane.queues import records
 from harness.data_plane.queues.errors import SqsError
 from harness.data_plane.queues.log import FRAME, SEGMENT_BITS, Log, Segment
-from harness.data_plane.queues.message import Extra, Message
-from harness.data_plane.queues.records import LENGTH_BITS, LENGTH_MASK
+from harness.data_plane.queues.message import READY, Extra, Message
+from harness.data_plane.queues.records import LENGTH_BITS, LENGTH_MASK, NO_EXTRA
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ SLACK_SEGMENTS = 4
 """Segments that the log may have beyond twice what is alive."""
 _CLEANED_PER_BYTE = 4
 _CLEANED_AT_LEAST = 65_536
+_PLAIN = len(NO_EXTRA)
+_PUT_HEAD = records.PUT_HEAD.size
 _SPAN = 32_768
 """Records of one receive with no more than this many other bytes between them are read in one call."""
 
@@ -65,9 +67,13 @@ class Journal:
         self.live_bytes = 0
         self._slack = SLACK_SEGMENTS << segment_bits
         self._shift = segment_bits + LENGTH_BITS
-        self._buffer = bytearray()
+        # What is noted, in parts, and the position after it.
+        self._parts: list[bytes] = []
+        self._end = 0
         self._gone: dict[int, list[int]] = {}
-        self._puts: dict[int, None] = {}
+        # Of what is noted and not yet counted: messages, and the bytes of their records.
+        self._put_count = 0
+        self._put_bytes = 0
         self._seen = False
         self._cleaned = 0
         self._failing = False
@@ -81,29 +87,44 @@ class Journal:
         self._put(queue, message, records.record(content, extra), seen)
 
     def _put(self, queue: int, message: Message, kept: bytes, seen: int) -> None:
-        buffer = self._buffer
-        buffer += records.put(queue, message, len(kept), seen)
-        message.place = (self._start + len(buffer)) << LENGTH_BITS | len(kept)
-        buffer += kept
-        self._puts[message.place] = None
+        self._parts += (records.put(queue, message, len(kept), seen), kept)
+        message.place = (self._end + _PUT_HEAD) << LENGTH_BITS | len(kept)
+        self._end += _PUT_HEAD + len(kept)
+        self._put_count += 1
+        self._put_bytes += len(kept)
         if seen:
             self._seen = True
 
-    @property
-    def _start(self) -> int:
-        """The position of the first entry of the frame to come."""
-        return self.log.end + FRAME.size
+    def put_plain(self, queue: int, now: int, messages: list[Message], contents: list[bytes]) -> None:
+        """Note new messages that were sent now and are ready and nothing but their contents, as `put` does each."""
+        pack = records.PLAIN_HEAD.pack
+        at = self._end + _PUT_HEAD
+        parts = self._parts
+        total = 0
+        for message, content in zip(messages, contents, strict=True):
+            length = len(content) + _PLAIN
+            parts += (pack(records.PUT, READY, 0, queue, 0, length, message.number, now, 0, 0, 0), content)
+            message.place = at << LENGTH_BITS | length
+            at += length + _PUT_HEAD
+            total += length
+        self._end = at - _PUT_HEAD
+        self._put_count += len(messages)
+        self._put_bytes += total
+
+    def _note(self, entry: bytes) -> None:
+        self._parts.append(entry)
+        self._end += len(entry)
 
     def taken(self, queue: int, now: int, due: int, messages: list[Message]) -> None:
         """Note that messages were received, to be visible again at `due`; 0: at once."""
         flat: list[int] = []
         for message in messages:
             flat += (message.number, message.receives)
-        self._buffer += records.TAKEN_HEAD.pack(records.TAKEN, len(messages), queue, now, due) + records.numbers(flat)
+        self._note(records.TAKEN_HEAD.pack(records.TAKEN, len(messages), queue, now, due) + records.numbers(flat))
 
     def state(self, queue: int, message: Message) -> None:
         """Note a message's changed state and deadline."""
-        self._buffer += records.STATE_ENTRY.pack(records.STATE, message.state, queue, message.number, message.due)
+        self._note(records.STATE_ENTRY.pack(records.STATE, message.state, queue, message.number, message.due))
 
     def gone(self, queue: int, message: Message) -> None:
         """Note that a message left its queue."""
@@ -117,7 +138,8 @@ class Journal:
     def _forget(self, message: Message) -> None:
         # A put of this very frame is not yet counted: its segment may not exist.
         if message.place >> LENGTH_BITS >= self.log.end:
-            del self._puts[message.place]
+            self._put_count -= 1
+            self._put_bytes -= message.place & LENGTH_MASK
             return
         self.live_bytes -= message.place & LENGTH_MASK
         self.log.segment_of(message.place >> LENGTH_BITS).live -= 1
@@ -134,7 +156,7 @@ class Journal:
 
     def document(self, members: dict[str, Any]) -> None:
         """Note a document."""
-        self._buffer += records.document(members)
+        self._note(records.document(members))
 
     # reading
 
@@ -146,18 +168,19 @@ class Journal:
         near = end - begin <= sum(place & LENGTH_MASK for place in places) + _SPAN
         if near and first >> self._shift == last >> self._shift and end <= self.log.end:
             data = self.log.read(begin, end - begin)
-            found = []
+            found: list[tuple[bytes, Extra | None]] = []
             for place in places:
                 at = (place >> LENGTH_BITS) - begin
-                found.append(records.content_of(data[at : at + (place & LENGTH_MASK)]))
+                kept = data[at : at + (place & LENGTH_MASK)]
+                found.append((kept[_PLAIN:], None) if kept[:_PLAIN] == NO_EXTRA else records.content_of(kept))
             return found
         return [records.content_of(self._read(place)) for place in places]
 
     def _read(self, place: int) -> bytes:
         position, length = place >> LENGTH_BITS, place & LENGTH_MASK
         if position >= self.log.end:
-            at = position - self._start
-            return bytes(self._buffer[at : at + length])
+            at = position - self.log.end - FRAME.size
+            return b"".join(self._parts)[at : at + length]
         return self.log.read(position, length)
 
     # writing
@@ -165,7 +188,7 @@ class Journal:
     def commit(self) -> None:
         """Write what is noted; raises StorageError when that fails. It stays noted then, and is written by the first
         call that succeeds: until then nothing else may be changed, so call this before every change, too."""
-        if not self._buffer and not self._gone:
+        if not self._parts and not self._gone:
             return
         try:
             written = self._write()
@@ -173,6 +196,9 @@ class Journal:
             self._say(error)
             raise StorageError(error) from error
         self._failing = False
+        log = self.log
+        if len(log.segments) == 1 and not log.full:
+            return
         try:
             self._tidy(written)
         except OSError as error:
@@ -186,19 +212,19 @@ class Journal:
 
     def _write(self) -> int:
         for queue, numbers in self._gone.items():
-            self._buffer += records.GONE_HEAD.pack(records.GONE, queue, len(numbers)) + records.numbers(numbers)
+            self._note(records.GONE_HEAD.pack(records.GONE, queue, len(numbers)) + records.numbers(numbers))
         self._gone.clear()
-        buffer = self._buffer
-        self.log.write(buffer)
-        self._buffer = bytearray()
+        payload = b"".join(self._parts)
+        self.log.write(payload)
+        self._parts.clear()
+        self._end = self.log.end + FRAME.size
         segment = self.log.segments[-1]
-        for place in self._puts:
-            self.live_bytes += place & LENGTH_MASK
-            segment.live += 1
-        self._puts.clear()
+        segment.live += self._put_count
+        self.live_bytes += self._put_bytes
+        self._put_count = self._put_bytes = 0
         segment.seen = segment.seen or self._seen
         self._seen = False
-        return len(buffer)
+        return len(payload)
 
     def roll(self) -> None:
         """Begin a segment with a description of all queues; raises OSError. Nothing may be noted."""
@@ -208,6 +234,8 @@ class Journal:
         except OSError:
             self.log.drop(self.log.segments[-1])
             raise
+        finally:
+            self._end = self.log.end + FRAME.size
 
     def _tidy(self, written: int) -> None:
         log = self.log
@@ -235,7 +263,7 @@ class Journal:
                 break
         else:
             self._cleaned = segment.size
-        if self._buffer:
+        if self._parts:
             self._write()
         if self._cleaned >= segment.size:
             segment.seen = False

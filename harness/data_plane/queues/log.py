@@ -72,6 +72,7 @@ class Log:
     def __init__(self, directory: Path | None, segment_bits: int = SEGMENT_BITS) -> None:
         """Open what is in the directory; raises OSError, also when another process has it."""
         self._bits = segment_bits
+        self._full = 1 << segment_bits
         self._directory = directory
         self._lock: int | None = None
         self._by_index: dict[int, Segment] = {}
@@ -138,7 +139,7 @@ class Log:
     @property
     def full(self) -> bool:
         """Whether the next frame belongs into a new segment."""
-        return not self.segments or self.end - self.segments[-1].base >= 1 << self._bits
+        return not self.segments or self.segments[-1].size >= self._full
 
     def roll(self) -> None:
         """Begin a segment; raises OSError."""
@@ -147,21 +148,21 @@ class Log:
         path = None if self._directory is None else self._directory / f"{base:016x}{_SUFFIX}"
         self._add(Segment(base, path))
 
-    def write(self, payload: bytes | bytearray) -> None:
+    def write(self, payload: bytes) -> None:
         """Write one frame at `end`; raises OSError, after which it is as if nothing had been written."""
         segment = self.segments[-1]
         head = FRAME.pack(0, len(payload), self.end)[_CHECKED:]
         checksum = zlib.crc32(payload, zlib.crc32(head))
-        view = memoryview(b"".join((checksum.to_bytes(_CHECKED, "little"), head, payload)))
         at = segment.size
-        while view:
-            done = os.pwrite(segment.fd, view, at)
-            view = view[done:]
-            at += done
-        self.size += at - segment.size
+        data = b"".join((checksum.to_bytes(_CHECKED, "little"), head, payload))
+        done = os.pwrite(segment.fd, data, at)
+        while done < len(data):
+            done += os.pwrite(segment.fd, data[done:], at + done)
+        at += done
+        self.size += done
         segment.size = at
         self.end = segment.base + at
-        if (self.end - 1) >> self._bits not in self._by_index:
+        if at >= self._full:
             self._cover(segment)
 
     def read(self, position: int, length: int) -> bytes:

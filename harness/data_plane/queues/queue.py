@@ -21,6 +21,7 @@ from harness.data_plane.queues.message import DELAYED, GONE, IN_FLIGHT, READY, E
 from harness.data_plane.queues.records import NOT_SEEN
 
 _HANDLE_PREFIX = "AQEB"
+_LONGEST_HANDLE = 64
 Exhausted = Callable[["Queue", Message, int], bool]
 """Given a queue, a message that was received as often as its policy allows, and the time: move it to the dead-letter
 queue and return True, or return False when there is none, so that it is received once more."""
@@ -134,9 +135,8 @@ class Queue:
         self._ready += len(contents)
         added = [Message(number, now) for number in range(first, first + len(contents))]
         self._fresh.extend(added)
-        for message, content in zip(added, contents, strict=True):
-            self.messages[message.number] = message
-            self.journal.put(self.identity, message, content, None)
+        self.messages.update(zip(range(first, first + len(contents)), added, strict=True))
+        self.journal.put_plain(self.identity, now, added, contents)
 
     # receiving
 
@@ -251,11 +251,11 @@ class Queue:
         return message if message is not None and message.receives else None
 
     def _parse(self, handle: str) -> tuple[int, int]:
-        token, _, rest = handle.partition(".")
-        number, _, receives = rest.partition(".")
-        if token != self.token or not (number.isdecimal() and receives.isdecimal() and rest.isascii()):
+        parts = handle.split(".")
+        if len(parts) != 3 or len(handle) > _LONGEST_HANDLE or not handle.isascii():
             raise not_a_handle(handle)
-        if len(rest) > 40:
+        token, number, receives = parts
+        if token != self.token or not (number.isdecimal() and receives.isdecimal()):
             raise not_a_handle(handle)
         return int(number), int(receives)
 

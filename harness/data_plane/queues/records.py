@@ -20,6 +20,8 @@ NOT_SEEN, SEEN_IN_QUEUE, SEEN_IN_GROUP = 0, 1, 2
 
 PUT_HEAD = struct.Struct("<BBBxIIIQQQQ")
 """Kind, state, seen, queue, receives, length of the record, number, sent, due, first received."""
+PLAIN_HEAD = struct.Struct("<BBBxIIIQQQQI")
+"""The same and the length of an extra, which is 0."""
 TAKEN_HEAD = struct.Struct("<BxHIQQ")
 """Kind, messages, queue, when, due; then number and receives of each, 8 bytes each."""
 STATE_ENTRY = struct.Struct("<BBxxIQQ")

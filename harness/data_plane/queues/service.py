@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import random
 import re
 import time
 import uuid
@@ -31,6 +31,8 @@ _TRACE = b"x-amzn-trace-id"
 _JSON = (b"Content-Type", b"application/x-amz-json-1.0")
 _XML = ((b"Content-Type", b"text/xml"),)
 _MOVE_PAUSE = 0.05
+_REQUEST_PREFIX = str(uuid.uuid4())[:24].encode()
+_requests = itertools.count(1)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 Body = bytes | asyncio.Future[bytes]
@@ -279,9 +281,9 @@ def _no_constant(name: str) -> None:
 
 
 def _request_id() -> tuple[bytes, bytes]:
-    """Return the header by which AWS names a request. Unique enough to be looked for in a log, and cheap."""
-    digits = b"%032x" % random.getrandbits(128)
-    return b"x-amzn-RequestId", b"-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    """Return the header by which AWS names a request: a number under the process' own prefix, which costs next to
+    nothing."""
+    return b"x-amzn-RequestId", b"%b%012x" % (_REQUEST_PREFIX, next(_requests))
 
 
 def _json_error(error: SqsError) -> Answer:

@@ -43,6 +43,7 @@ class Held:
         for body in bodies:
             given = self.queue.config.delay if delay is None else delay
             self.queue.put(self.now, kept(body), self.now if sent is None else sent, given, None)
+        self.queue.journal.commit()
 
     def receive(self, count: int = 10, visibility: int | None = None) -> dict[str, str]:
         """Bodies and receipt handles, in order."""
