@@ -127,6 +127,7 @@ FUNCTIONS = (
 
 REPLACED = (
     "_add_consumed_capacity",
+    "_apply_index_projection",
     "_apply_update_expression",
     "_emit_stream_event",
     "_paginate_evaluated_items",
