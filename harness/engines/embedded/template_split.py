@@ -1,8 +1,9 @@
 """Splits one CloudFormation template between the data services and the Lambda service.
 
-The data half keeps every resource that is not `AWS::Lambda::*`, loses the buckets' Lambda notifications and, where
-the engine makes tables itself, its tables, and gains two things: an internal queue per template that needs S3 events, and one output per value that the Lambda
-half refers to. CloudFormation itself thus resolves what only it can know (queue URLs, stream ARNs, role ARNs).
+The data half keeps every resource that is not `AWS::Lambda::*`, loses the buckets' Lambda notifications and, for an
+engine that makes tables itself, its tables, and gains two things: an internal queue per template that needs S3 events,
+and one output per value that the Lambda half refers to. CloudFormation itself thus resolves what only it can know
+(queue URLs, role ARNs).
 MiniStack never sees a Lambda resource: two consumers on one queue would be a silent lie.
 """
 
@@ -308,8 +309,8 @@ def _take_notifications(resources: dict[str, Any]) -> dict[str, list[dict[str, A
 
 def _function_values(names: Mapping[str, str], context: Context) -> dict[tuple[str, str | None], str]:
     """Return what Ref and GetAtt give of functions, which is known beforehand."""
-    arns = {(logical_id, "Arn"): function_arn(name, context) for logical_id, name in names.items()}
-    return {(logical_id, None): name for logical_id, name in names.items()} | arns
+    values: dict[tuple[str, str | None], str] = {(logical_id, None): name for logical_id, name in names.items()}
+    return values | {(logical_id, "Arn"): function_arn(name, context) for logical_id, name in names.items()}
 
 
 def _intrinsic(reference: tuple[str, str | None]) -> dict[str, Any]:

@@ -70,7 +70,9 @@ def drop_dependencies(resources: Mapping[str, Any], gone: Collection[str]) -> No
             del resource["DependsOn"]
 
 
-def check_referrers(resources: Mapping[str, Any], tables: Mapping[str, TemplateTable], allowed: tuple[str, ...]) -> None:
+def check_referrers(
+    resources: Mapping[str, Any], tables: Mapping[str, TemplateTable], allowed: tuple[str, ...]
+) -> None:
     """Raise TemplateError for a resource that would use a table from the data services, which do not have it.
 
     `allowed` are beginnings of types that merely name it.
