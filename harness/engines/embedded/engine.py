@@ -200,6 +200,7 @@ class EmbeddedEngine:
         versions = {name: version(name) for name in ("ministack", "awslambdaric", "boto3", "uvicorn", "uvloop")}
         versions["python"] = sys.version.split()[0]
         service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
+        service["restarts"] = {child.name: child.restarts for child in self._children if isinstance(child, Supervised)}
         return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service})
 
     def activity(self) -> Activity:
