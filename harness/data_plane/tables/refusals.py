@@ -14,7 +14,13 @@ def refusal(module: Any, definition: dict[str, Any] | None, operation: str, requ
     """Return the message of a ValidationException, or None. `definition` is that of the table that is named."""
     if operation == "TransactWriteItems":
         return _transaction(request)
-    if operation not in ("Query", "Scan") or definition is None:
+    if operation in ("CreateTable", "UpdateTable"):
+        return _stream(definition if operation == "UpdateTable" else None, request.get("StreamSpecification"))
+    if definition is None:
+        return None
+    if operation == "UpdateTimeToLive":
+        return _time_to_live(module, request)
+    if operation not in ("Query", "Scan"):
         return None
     index = request.get("IndexName")
     if request.get("Select") == "ALL_ATTRIBUTES" and index is not None:
@@ -34,7 +40,7 @@ def refusal(module: Any, definition: dict[str, Any] | None, operation: str, requ
 
 def fetches(definition: dict[str, Any] | None, request: dict[str, Any]) -> bool:
     """Tell whether a Query or Scan of a local index returns attributes of the table that the index lacks."""
-    local = {i["IndexName"] for i in (definition or {}).get("LocalSecondaryIndexes") or []}
+    local = [index["IndexName"] for index in (definition or {}).get("LocalSecondaryIndexes") or []]
     asked = request.get("Select") == "ALL_ATTRIBUTES" or request.get("ProjectionExpression") is not None
     return request.get("IndexName") in local and (asked or request.get("AttributesToGet") is not None)
 
@@ -50,6 +56,33 @@ def _transaction(request: dict[str, Any]) -> str | None:
                 "conditionExpression' failed to satisfy constraint: Member must not be null"
             )
     return None
+
+
+def _stream(definition: dict[str, Any] | None, wanted: Any) -> str | None:
+    """Look at the StreamSpecification of a new table, or of one that is changed."""
+    if not wanted:
+        return None
+    enable = bool(wanted.get("StreamEnabled"))
+    if enable and wanted.get("StreamViewType") is None:
+        return "One or more parameter values were invalid: StreamViewType must be given for a stream that is enabled"
+    if definition is None:
+        return None
+    enabled = bool((definition.get("StreamSpecification") or {}).get("StreamEnabled"))
+    if enable and enabled:
+        return f"Table already has an enabled stream: TableName: {definition['TableName']}"
+    if not enable and not enabled:
+        return f"Table has no stream to disable: TableName: {definition['TableName']}"
+    return None
+
+
+def _time_to_live(module: Any, request: dict[str, Any]) -> str | None:
+    wanted = request.get("TimeToLiveSpecification")
+    enable = wanted.get("Enabled") if isinstance(wanted, dict) else None
+    name = module._normalize_table_name(request.get("TableName"))
+    enabled = (module._ttl_settings.get(name) or {}).get("TimeToLiveStatus") == "ENABLED"
+    if enable is None or enable != enabled:
+        return None
+    return f"TimeToLive is already {'enabled' if enabled else 'disabled'}"
 
 
 def _projection_of_global_index(definition: dict[str, Any], name: Any) -> str | None:
