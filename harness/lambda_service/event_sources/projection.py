@@ -7,7 +7,6 @@ object, the record is decoded whole, and the filter decides as ever.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, TypedDict
@@ -34,19 +33,15 @@ def projection(names: Iterable[str]) -> Decode:
     def decode(record: bytes) -> Mapping[str, Any]:
         try:
             return decoder.decode(record)
-        except msgspec.DecodeError:
+        except msgspec.ValidationError:
             return decode_whole(record)
 
     return decode
 
 
 def decode_whole(record: bytes) -> Mapping[str, Any]:
-    """Return a whole record, escapes of half a surrogate pair included."""
-    whole: Mapping[str, Any]
-    try:
-        whole = orjson.loads(record)
-    except ValueError:
-        whole = json.loads(record)
+    """Return a whole record."""
+    whole: Mapping[str, Any] = orjson.loads(record)
     return whole
 
 

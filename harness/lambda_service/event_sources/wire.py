@@ -140,13 +140,8 @@ class ChangeEncoder:
 
 
 def _unescaped(data: bytes) -> bytes:
-    """Return JSON with its escaped characters as UTF-8, where they are escaped at all and are characters."""
-    if b"\\u" not in data:
-        return data
-    try:
-        return orjson.dumps(orjson.loads(data))
-    except ValueError:
-        return data  # half of a surrogate pair
+    """Return JSON with its escaped characters as UTF-8, where there may be some."""
+    return orjson.dumps(orjson.loads(data)) if b"\\u" in data else data
 
 
 def sqs_attribute(value: dict[str, Any]) -> dict[str, Any]:
