@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from harness.lambda_service.activity import Work
+from harness.lambda_service.activity import Clock, Work
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.concurrency import PollerScaling, Profile
 from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, encode_event, fits, record_size
@@ -51,11 +51,21 @@ class _Batch:
 
 
 class SqsPoller:
-    """Runs one mapping until stopped: as many concurrent batches as its scaling allows."""
+    """Runs one mapping until stopped: as many concurrent batches as its scaling allows.
+
+    `clock` gives monotonic seconds.
+    """
 
     def __init__(
-        self, mapping: SqsMapping, client: AwsClient, pool: EnvironmentPool, profile: Profile, region: str
+        self,
+        mapping: SqsMapping,
+        client: AwsClient,
+        pool: EnvironmentPool,
+        profile: Profile,
+        region: str,
+        clock: Clock = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._mapping = mapping
         self._client = client
         self._pool = pool
@@ -79,7 +89,7 @@ class SqsPoller:
 
     def concurrency_limit(self) -> int:
         """Return how many batches may run at this moment."""
-        return self._scaling.allowed(time.monotonic())
+        return self._scaling.allowed(self._clock())
 
     async def stop(self) -> None:
         """Stop polling; batches being processed are cut off and will be redelivered by SQS."""
@@ -91,7 +101,7 @@ class SqsPoller:
     async def _supervise(self) -> None:
         self._visibility = await self._read_visibility()
         while True:
-            allowed = self._scaling.allowed(time.monotonic())
+            allowed = self._scaling.allowed(self._clock())
             while len(self._workers) < allowed:
                 name = f"poller {self._mapping.mapping_id} {len(self._workers)}"
                 self._workers.append(spawn(self._work(len(self._workers)), name))
@@ -114,7 +124,7 @@ class SqsPoller:
         """Gather and process batches for ever. A message that would overfill a batch opens the next one."""
         batch = _Batch()
         while True:
-            if index >= self._scaling.allowed(time.monotonic()) and not batch.records:
+            if index >= self._scaling.allowed(self._clock()) and not batch.records:
                 await asyncio.sleep(0.25)
                 continue
             given = batch
@@ -137,14 +147,14 @@ class SqsPoller:
         messages = await self._receive(min(_RECEIVE_MAX, room), wait)
         self.work.take(len(messages))
         batch.held += len(messages)
-        self._scaling.observe(bool(messages), time.monotonic())
+        self._scaling.observe(bool(messages), self._clock())
         for message in await self._wanted(messages):
             if batch.records and not fits(batch.size, message.data):
                 await self._process(batch.records)
                 batch = _Batch()
-            _add(batch, message)
+            _add(batch, message, self._clock())
         full = len(batch.records) >= mapping.batch_size
-        waited = bool(batch.records) and time.monotonic() - batch.since >= mapping.window_seconds
+        waited = bool(batch.records) and self._clock() - batch.since >= mapping.window_seconds
         if full or waited:
             await self._process(batch.records)
             batch = _Batch()
@@ -154,7 +164,7 @@ class SqsPoller:
         if not batch.records:
             return _LONG_POLL_SECONDS
         # Whole seconds are all that ReceiveMessage knows; a short poll ends a window that is nearly over.
-        return max(0, int(self._mapping.window_seconds - (time.monotonic() - batch.since)))
+        return max(0, int(self._mapping.window_seconds - (self._clock() - batch.since)))
 
     async def _receive(self, count: int, wait: int) -> list[SqsMessage]:
         answer = await self._client.call_raw(
@@ -201,9 +211,9 @@ class SqsPoller:
 
     async def _invoke(self, payload: bytes) -> Any:
         """Invoke, waiting out throttles until the messages would be visible again anyway."""
-        expires = time.monotonic() + self._visibility
+        expires = self._clock() + self._visibility
         pause = 0.1
-        while time.monotonic() < expires:
+        while self._clock() < expires:
             try:
                 return await self._pool.invoke(self._mapping.function, payload)
             except Throttled:
@@ -225,8 +235,8 @@ class SqsPoller:
                 _log.warning("delete from %s: %s", self._mapping.queue_url, failure.get("Code"))
 
 
-def _add(batch: _Batch, message: _Message) -> None:
+def _add(batch: _Batch, message: _Message, now: float) -> None:
     if not batch.records:
-        batch.since = time.monotonic()
+        batch.since = now
     batch.records.append(message)
     batch.size += record_size(message.data)
