@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.audit import audit
-from harness.audit.audit import Audited
+from harness.audit.blocks import Audited
 from harness.corpus import CorpusSpec
 from harness.dlq import letters, stage_named
 from harness.engines.embedded import EmbeddedEngine
