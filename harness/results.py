@@ -54,6 +54,24 @@ def memory_scope(result: Mapping[str, Any]) -> str:
     return "all processes together" if result["engine"]["name"] == "embedded" else "LocalStack's containers not counted"
 
 
+def describe_rule(rule: Mapping[str, Any]) -> str:
+    """Return a chaos rule of a result in words: where, and what it does."""
+    where = f"{rule['service']} {rule['operation']}"
+    if rule.get("resource", "*") != "*":
+        where += f" on {rule['resource']}"
+    effect = rule["effect"]
+    if effect == "error":
+        what = str(rule["code"])
+    elif effect == "partial":
+        what = f"{rule.get('fraction', 0.5):.0%} of the batch not carried out"
+    elif effect == "latency":
+        given = rule["seconds"]
+        what = " to ".join(f"{bound:g}" for bound in (given if isinstance(given, list) else [given])) + " s later"
+    else:
+        what = f"connection closed {rule['when']} carrying out"
+    return f"{where}, {what}"
+
+
 def void_reason(result: Mapping[str, Any]) -> str:
     """Return why a result's durations and rates mean nothing; "" where they do. Older results do not say."""
     return str(result.get("figures_void_reason") or "unknown") if result.get("figures_void") else ""

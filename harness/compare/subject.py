@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +123,10 @@ def _conditions(result: Mapping[str, Any]) -> dict[str, str]:
         **{f"parameter {name}": str(value) for name, value in result.get("parameters", {}).items()},
         **{f"version of {name}": str(v) for name, v in engine.get("versions", {}).items() if name != "python"},
     }
+    rules = engine.get("chaos") or []
+    if rules:
+        said = ({k: v for k, v in rule.items() if k not in ("matched", "injected")} for rule in rules)
+        found["chaos"] = json.dumps(list(said), sort_keys=True)
     if result["kind"] == "load":
         # How many files arrive, and so how many rows, is the schedule's; what failed is not a condition.
         for name in ("rows", "corpus bytes", "corpus SHA-256"):

@@ -18,6 +18,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from harness.data_plane.chaos.process import add_options, with_chaos
 from harness.data_plane.http_server import LOOPBACK, HttpServer, Limits, listen
 from harness.data_plane.queues import limits
 from harness.data_plane.queues.operations import Waits
@@ -32,10 +33,10 @@ GC_THRESHOLDS = (200_000, 50, 1_000)
 """Collections walk every message; with Python's defaults a million messages make each one take most of a second."""
 
 
-async def serve(settings: Settings, listener: socket.socket) -> None:
+async def serve(settings: Settings, listener: socket.socket, options: argparse.Namespace) -> None:
     """Serve on a socket of `listen` until a signal asks to stop."""
     service = QueueService(settings)
-    server = HttpServer(service.handle, Limits(body=MAX_BODY))
+    server = HttpServer(with_chaos(service.handle, options, ("sqs",)), Limits(body=MAX_BODY))
     await server.start(listener)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,6 +66,7 @@ def main() -> None:
         action="store_true",
         help="refuse a second purge, and a deleted queue's name, for 60 seconds, as SQS does",
     )
+    add_options(parser)
     options = parser.parse_args()
     if options.data is not None:
         try:
@@ -89,9 +91,9 @@ def main() -> None:
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve(settings, listener))
+        asyncio.run(serve(settings, listener, options))
     else:
-        uvloop.run(serve(settings, listener))
+        uvloop.run(serve(settings, listener, options))
 
 
 def _port(text: str) -> int:
