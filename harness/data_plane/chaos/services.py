@@ -8,6 +8,8 @@ from functools import cache
 import botocore.session
 from botocore.model import ServiceModel
 
+from harness.data_plane.queues.errors import SqsError
+
 TARGETS = {b"AmazonSQS": "sqs", b"DynamoDB_20120810": "dynamodb", b"DynamoDBStreams_20120810": "dynamodbstreams"}
 """Services by the first part of the X-Amz-Target header."""
 SERVICES = tuple(TARGETS.values())
@@ -82,11 +84,9 @@ def names_resource(service: str, operation: str) -> bool:
 def known_error(service: str, name: str) -> KnownError | None:
     """Return the error that a service's model or the common errors know by a shape's name or a code, or None."""
     for shape in _model(service).error_shapes:
-        error = shape.metadata.get("error", {})
-        code = str(error.get("code", shape.name))
-        if name in (shape.name, code):
-            status = (
-                error.get("httpStatusCode") or _COMMON.get(shape.name) or (500 if shape.metadata.get("fault") else 400)
-            )
-            return KnownError(shape.name, code, int(status))
+        sqs = SqsError(shape.name, "") if service == "sqs" else None
+        if name not in (shape.name, sqs.code if sqs else ""):
+            continue
+        usual = sqs.status if sqs else 500 if shape.metadata.get("fault") else 400
+        return KnownError(shape.name, sqs.code if sqs else shape.name, _COMMON.get(shape.name, usual))
     return KnownError(name, name, _COMMON[name]) if name in _COMMON else None

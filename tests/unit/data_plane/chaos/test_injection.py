@@ -249,7 +249,7 @@ def test_resources_when_a_request_names_them_are_found(service: str, request_: A
 def test_form_when_it_names_its_queue_by_path_is_found() -> None:
     call = call_of("/000000000000/q1?Action=ReceiveMessage", {}, b"MaxNumberOfMessages=1")
     assert call is not None
-    assert (call.service, call.operation, call.resources()) == ("sqs", "ReceiveMessage", {"q1"})
+    assert (call.service, call.operation, call.resources()) == ("sqs", "ReceiveMessage", frozenset({"q1"}))
 
 
 @pytest.mark.parametrize(("target", "body"), [("/", b""), ("/", b"\xff\xff"), ("/health", b"")])
