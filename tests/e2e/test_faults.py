@@ -10,26 +10,56 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from harness.audit import audit
 from harness.audit.audit import Audited
+from harness.commands.application import app
 from harness.corpus import CorpusSpec
+from harness.data_plane.chaos.rules import parse_rules
 from harness.dlq import letters, stage_named
 from harness.engines.embedded import EmbeddedEngine
-from harness.run.core import STACK, TEMPLATE
+from harness.run.core import STACK, TEMPLATE, RunResult
 from harness.stages import STAGES
 from harness.telemetry import TelemetryReader
 from tests.contract.support import eventually
 from tests.e2e.support import (
     PATIENT,
     QUICK,
-    ThrottlingProxy,
     environment_pids,
     run_pipeline,
     wait_for_items,
 )
 
 SPEC = CorpusSpec(rows=8_000, seed=5, dirty=0.1, quarantine=0.01, poison=0.0)
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "chaos"
+CHAOS_OF_TABLE = """
+[[rule]]
+service = "dynamodb"
+operation = "BatchWriteItem"
+effect = "error"
+code = "ProvisionedThroughputExceededException"
+probability = 0.1
+
+[[rule]]
+service = "dynamodb"
+operation = "BatchWriteItem"
+effect = "partial"
+probability = 0.1
+"""
+
+
+def run_with(rules: str, folder: Path) -> RunResult:
+    """Run the main job under chaos."""
+    with EmbeddedEngine(chaos=parse_rules(rules)) as engine:
+        return run_pipeline(engine, folder, SPEC, parameters=PATIENT)
+
+
+def injected(finished: RunResult) -> list[int]:
+    """How often each rule did something."""
+    return [rule["injected"] for rule in finished.result["engine"]["chaos"]]
 
 
 @pytest.fixture
@@ -96,16 +126,35 @@ def test_run_when_the_data_services_pause_for_ten_seconds_loses_nothing(engine: 
 
 
 def test_run_when_writes_are_throttled_or_partly_unprocessed_loses_nothing(tmp_path: Path) -> None:
-    proxy = ThrottlingProxy()
-    try:
-        with EmbeddedEngine(service_endpoints={"dynamodb": proxy.url}) as engine:
-            proxy.target = engine.endpoints.default
-            finished = run_pipeline(engine, tmp_path, SPEC, parameters=PATIENT)
-    finally:
-        proxy.close()
+    finished = run_with(CHAOS_OF_TABLE, tmp_path)
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
-    assert proxy.throttled > 10
-    assert proxy.partial > 10
+    assert all(count > 10 for count in injected(finished)), injected(finished)
+
+
+def test_run_when_answers_are_lost_and_queues_slow_and_batches_cut_updates_every_row_once(tmp_path: Path) -> None:
+    finished = run_with((EXAMPLES / "ingestion.toml").read_text(), tmp_path)
+    assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
+    assert all(injected(finished)), injected(finished)
+    totals = finished.watched.totals
+    # A batch that was sent and whose answer was lost is sent again: insert writes its rows once more.
+    assert totals["insert"].rows_ok > totals["clean"].rows_ok
+    assert finished.audit.updated == finished.audit.items_in_table
+
+
+def test_command_when_run_under_chaos_tells_what_was_injected(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nservice = "dynamodb"\noperation = "BatchWriteItem"\n'
+        'effect = "error"\ncode = "ThrottlingException"\ntimes = 1\n'
+    )
+    out = tmp_path / "runs"
+    options = ["--rows", "500", "--no-ceiling", "--chaos", str(rules), "--out", str(out)]
+    done = CliRunner().invoke(app, ["run", *options], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "chaos      rule 1: dynamodb BatchWriteItem, ThrottlingException: 1 of " in done.output
+    result = json.loads((out / "latest" / "result.json").read_text())
+    assert result["engine"]["chaos"][0]["injected"] == 1
+    assert "Chaos: faults that were injected" in (out / "latest" / "report.html").read_text()
 
 
 def test_run_when_clean_is_killed_mid_file_is_retried_and_loses_nothing(engine: EmbeddedEngine, tmp_path: Path) -> None:
