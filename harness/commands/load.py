@@ -171,7 +171,7 @@ def saturation(
     from harness.load.schedule import LoadSpec
     from harness.load.search import Searcher, SearchOptions, line
     from harness.load.summary import print_audit
-    from harness.results import new_run_folder, void_reason
+    from harness.results import chaos_of, new_run_folder, void_reason
     from harness.run.record import LOGS, recorded
     from harness.run.summary import print_chaos, print_doubt
 
@@ -197,7 +197,7 @@ def saturation(
     else:
         out.print(f"\nsaturation [bold]{line(found)}[/]", highlight=False, soft_wrap=True)
         print_doubt(out, found.result)
-        print_chaos(out, found.result["engine"].get("chaos", ()))
+        print_chaos(out, chaos_of(found.result))
         print_audit(out, found.found.audit)
         if found.warmed is not None and not all_conserved(found.warmed):
             out.print("warm-up:")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.report.tables import Table, bytes_text, milliseconds_text, number, percent, seconds_text
-from harness.results import describe_rule, memory_scope
+from harness.results import chaos_of, describe_rule, memory_scope
 
 PUBLISHED_ROWS = 558_000
 PUBLISHED_CLEAN_SECONDS = 90.0
@@ -292,7 +292,7 @@ def environment_tables(result: Mapping[str, Any]) -> list[Table]:
 
 def chaos_table(result: Mapping[str, Any]) -> Table | None:
     """Return what chaos rules did, a row a rule; None where no faults were asked for."""
-    rules = result.get("engine", {}).get("chaos") or []
+    rules = chaos_of(result)
     if not rules:
         return None
     rows = tuple(

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.audit import AuditReport
-from harness.results import describe_rule, memory_scope, void_reason
+from harness.results import chaos_of, describe_rule, memory_scope, void_reason
 from harness.run.core import RunResult
 
 PUBLISHED = "published design on AWS: 558,000 rows cleaned in 90 s, inserted at 1,860 rows/s"
@@ -60,7 +60,7 @@ def print_summary(console: Console, run: RunResult) -> None:
             soft_wrap=True,
         )
     print_doubt(console, run.result)
-    print_chaos(console, run.result["engine"].get("chaos", ()))
+    print_chaos(console, chaos_of(run.result))
     _print_audit(console, run)
     console.print(f"results    {run.folder}/result.json", highlight=False, soft_wrap=True)
     console.print(f"report     {run.folder}/report.html", highlight=False, soft_wrap=True)
@@ -101,7 +101,7 @@ def _print_audit(console: Console, run: RunResult) -> None:
         console.print(f"           [bold yellow]refused as a whole[/]: {escape(said)}", highlight=False, soft_wrap=True)
     if report.quarantined:
         console.print(f"           quarantined: {_list(report.quarantined)}", highlight=False, soft_wrap=True)
-    if not good and any(rule["injected"] for rule in run.result["engine"].get("chaos", ())):
+    if not good and any(rule["injected"] for rule in chaos_of(run.result)):
         console.print(
             "           [yellow]faults were injected[/]: a row that meets one at each of its receives ends in a "
             "dead-letter queue, where the manifest does not expect it",

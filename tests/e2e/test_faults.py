@@ -136,8 +136,8 @@ def test_run_when_answers_are_lost_and_queues_slow_and_batches_cut_updates_every
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
     assert all(injected(finished)), injected(finished)
     totals = finished.watched.totals
-    # A batch that was sent and whose answer was lost is sent again: insert writes its rows once more.
-    assert totals["insert"].rows_ok > totals["clean"].rows_ok
+    # A batch that was sent and whose answer was lost is sent again, and the next stage has its rows twice.
+    assert any(totals[stage].rows_ok > finished.audit.updated for stage in ("insert", "process", "update"))
     assert finished.audit.updated == finished.audit.items_in_table
 
 

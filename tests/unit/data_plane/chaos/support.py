@@ -7,15 +7,23 @@ from typing import Any
 import orjson
 
 from harness.data_plane.chaos.injection import Injector
-from harness.data_plane.chaos.rules import Rule, parse_rules
+from harness.data_plane.chaos.rules import Rule, RuleSet, parse_rules
 from harness.data_plane.http_server import Answer, Headers
 
 TARGETS = {"sqs": b"AmazonSQS", "dynamodb": b"DynamoDB_20120810", "dynamodbstreams": b"DynamoDBStreams_20120810"}
 
 
+WRITES = 'service = "dynamodb"\noperation = "BatchWriteItem"\n'
+
+
+def rule_set(text: str) -> RuleSet:
+    """A file of one rule, given without its heading."""
+    return parse_rules("[[rule]]\n" + text)
+
+
 def one(text: str) -> Rule:
     """The only rule of a text without its heading."""
-    (rule,) = parse_rules("[[rule]]\n" + text).rules
+    (rule,) = rule_set(text).rules
     return rule
 
 
