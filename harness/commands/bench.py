@@ -123,11 +123,13 @@ def bench_suite(
     from harness.report import write_report
     from harness.results import new_run_folder
     from harness.run.record import recorded
-    from harness.suites.model import load_suite
+    from harness.suites.model import Kind, load_suite
     from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 
     suite = load_suite(name)
     rules = chaos_rules(chaos, engine)
+    if rules is not None and suite.kind is Kind.CLEAN:
+        raise UsageError(f"--chaos: suite {suite.name} runs no engine", hint="leave --chaos out")
     if repetitions is not None:
         if repetitions < 1:
             raise UsageError(f"--repetitions is {repetitions}, 1 or more are needed")

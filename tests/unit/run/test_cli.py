@@ -244,3 +244,10 @@ def test_command_when_its_rules_are_wrong_ends_before_anything_starts(
     path.write_text(path.read_text().replace("never", "after"))
     ended = command(*words, "--chaos", str(path), "--engine", "localstack")
     assert (ended.code, "leave --chaos out" in " ".join(ended.err.split())) == (2, True)
+
+
+def test_suite_when_it_runs_no_engine_refuses_chaos(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[[rule]]\nservice = "sqs"\noperation = "*"\neffect = "latency"\nseconds = 1\n')
+    ended = command("bench", "suite", "clean", "--chaos", str(path))
+    assert (ended.code, "--chaos: suite clean runs no engine" in ended.err) == (2, True)
