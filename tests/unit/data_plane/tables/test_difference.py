@@ -56,7 +56,7 @@ def comparable(body: Any) -> Any:
     if isinstance(body, dict):
         body = {k: comparable(v) for k, v in body.items() if k != "ConsumedCapacity"}
         if "Items" in body:
-            body["Items"] = sorted(body["Items"], key=json.dumps)
+            body["Items"] = sorted(body["Items"], key=lambda item: json.dumps(item, sort_keys=True))
     elif isinstance(body, list):
         return [comparable(entry) for entry in body]
     return body
