@@ -18,7 +18,7 @@ from handlers.settings import Settings
 from harness.corpus import CorpusSpec, corpus_bytes
 
 clean_pool.send_batches = lambda sqs, url, bodies, deadline: []
-rows = int(sys.argv[1])
+rows, PART = int(sys.argv[1]), 40_000
 me, peak, stop = psutil.Process(), [0], threading.Event()
 
 def family():
@@ -38,10 +38,12 @@ class Sink:
     def put(self, part, lines):
         pass
 
+header, _, body = b"".join(corpus_bytes(CorpusSpec(rows=PART, dirty=0.1, poison=0))).partition(b"\\n")
+
 def blocks():
-    held = b""
-    for piece in corpus_bytes(CorpusSpec(rows=rows, dirty=0.1, poison=0)):
-        held += piece
+    held = header + b"\\n"
+    for _ in range(rows // PART):
+        held += body
         while len(held) >= clean.BLOCK_BYTES:
             yield held[: clean.BLOCK_BYTES]
             held = held[clean.BLOCK_BYTES :]
