@@ -18,7 +18,7 @@ from handlers.settings import Settings
 from harness.corpus import CorpusSpec, corpus_bytes
 
 clean_pool.send_batches = lambda sqs, url, bodies, deadline: []
-rows, PART = int(sys.argv[1]), 40_000
+rows = int(sys.argv[1])
 me, peak, stop = psutil.Process(), [0], threading.Event()
 
 def family():
@@ -38,12 +38,10 @@ class Sink:
     def put(self, part, lines):
         pass
 
-header, _, body = b"".join(corpus_bytes(CorpusSpec(rows=PART, dirty=0.1, poison=0))).partition(b"\\n")
-
 def blocks():
-    held = header + b"\\n"
-    for _ in range(rows // PART):
-        held += body
+    held = b""
+    for piece in corpus_bytes(CorpusSpec(rows=rows, dirty=0.1, poison=0)):
+        held += piece
         while len(held) >= clean.BLOCK_BYTES:
             yield held[: clean.BLOCK_BYTES]
             held = held[clean.BLOCK_BYTES :]
@@ -69,8 +67,8 @@ def peak_of(rows: int) -> float:
 
 def test_memory_when_the_file_is_four_times_larger_stays_the_same() -> None:
     # Both have many more chunks than workers, so both reach the peak of parent and two workers together.
-    small, large = peak_of(240_000), peak_of(960_000)
-    more_bytes = (960_000 - 240_000) * 178 / 1e6
+    small, large = peak_of(120_000), peak_of(480_000)
+    more_bytes = (480_000 - 120_000) * 178 / 1e6
     # How the shares of shared pages are caught moves a little; holding the file would cost all of its bytes.
     assert large - small < more_bytes / 2
     assert large < 250
