@@ -9,6 +9,7 @@ connection: sizes are bounded, malformed HTTP is refused, and an exception of th
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import resource
 import socket
@@ -59,13 +60,36 @@ def refusal(status: int, code: str, message: str) -> Answer:
     return status, _JSON, f'{{"__type":"{code}","message":"{message}"}}'.encode()
 
 
-def listen(port: int = 0) -> tuple[socket.socket, int]:
-    """Open a port of 127.0.0.1 (0: any that is free); returns the socket and the port. Raises OSError.
+def listen(port: int = 0, *, fd: int | None = None) -> tuple[socket.socket, int]:
+    """Open a port of 127.0.0.1 (0: any that is free), or take the listening socket that this process inherited as file
+    descriptor `fd`; returns the socket and its port. Raises OSError that says what is wrong.
 
-    Separate from serving, because a service may have to know its port before it can answer.
+    Separate from serving, because a service may have to know its port before it can answer. A parent that keeps a
+    listening socket and hands it to each child in turn can restart the child without refusing a connection.
     """
-    listener = socket.create_server((LOOPBACK, port), backlog=BACKLOG)
+    listener = socket.create_server((LOOPBACK, port), backlog=BACKLOG) if fd is None else _inherited(fd)
     return listener, int(listener.getsockname()[1])
+
+
+def _inherited(fd: int) -> socket.socket:
+    """Return the listening loopback socket of a descriptor; raises OSError for anything else, which stays open."""
+    try:
+        inherited = socket.socket(fileno=fd)
+    except OSError as error:
+        kind = "not a socket" if error.errno == errno.ENOTSOCK else "not open"
+        raise OSError(error.errno, f"file descriptor {fd} is {kind}") from None
+    wrong = ""
+    if inherited.family != socket.AF_INET or inherited.type != socket.SOCK_STREAM:
+        wrong = "is not a TCP socket over IPv4"
+    elif not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        wrong = "does not listen"
+    elif inherited.getsockname()[0] != LOOPBACK:
+        wrong = f"listens on {inherited.getsockname()[0]}, not on {LOOPBACK}"
+    if wrong:
+        inherited.detach()
+        raise OSError(errno.EINVAL, f"file descriptor {fd} {wrong}")
+    inherited.set_inheritable(False)
+    return inherited
 
 
 class HttpServer:

@@ -10,7 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,23 @@ class Halves:
             data["Resources"][NOTIFICATION_QUEUE]["Properties"]["QueueName"] = self.notification_queue
         return json.dumps(data)
 
+    def with_tables(self, values: Mapping[tuple[str, str | None], str]) -> Halves:
+        """Return the same with its tables made: `values` are what Ref and GetAtt give of them."""
+        return replace(self, split=self.split.with_tables(values))
+
     def data_parameters(self) -> dict[str, str]:
         """Return the parameters that the data half declares."""
         declared = self.split.data.get("Parameters", {})
         return {k: v for k, v in self.split.parameters.items() if k in declared}
 
 
-def halve(template: str, parameters: Mapping[str, str], context: Context) -> Halves:
-    """Split a template's text; raises TemplateError for what it or its parameters get wrong."""
+def halve(template: str, parameters: Mapping[str, str], context: Context, *, take_tables: bool = False) -> Halves:
+    """Split a template's text; raises TemplateError for what it or its parameters get wrong.
+
+    With `take_tables` the tables are in neither half, for an engine that makes them itself.
+    """
     body = load_template(template)
-    return Halves(body, split(body, parameters, context), context)
+    return Halves(body, split(body, parameters, context, take=take_tables), context)
 
 
 def put_functions(halves: Halves, outputs: Mapping[str, str], clients: Clients, control: LambdaControl) -> Deployment:

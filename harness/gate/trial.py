@@ -22,6 +22,7 @@ from typing import Any
 from harness.corpus import CorpusSpec
 from harness.engines.embedded import processes
 from harness.engines.embedded.guard import MARK
+from harness.engines.embedded.supervision import tail
 from harness.errors import EnvironmentProblem, ExitCode, HarnessError, UsageError
 from harness.gate.model import Planned, Trial
 from harness.gate.trees import Tree
@@ -189,7 +190,7 @@ class ProcessTrials:
         finally:
             _end(process)
             registered.unlink(missing_ok=True)
-        return code, out.read_text("utf-8", "replace"), processes.tail(err, _STDERR_LINES)
+        return code, out.read_text("utf-8", "replace"), tail(err, _STDERR_LINES)
 
 
 def trial_of(planned: Planned, result: Mapping[str, Any], seconds: float, *, conserved: bool) -> Trial:

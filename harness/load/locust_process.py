@@ -19,7 +19,7 @@ from typing import IO
 
 from harness.engines.base import Deployment, Engine
 from harness.engines.embedded.guard import MARK
-from harness.engines.embedded.processes import tail
+from harness.engines.embedded.supervision import tail
 from harness.errors import EnvironmentProblem
 from harness.host_environment import child_environment
 from harness.lambda_service.bootstrap import PARENT_VARIABLE

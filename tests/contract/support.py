@@ -54,11 +54,14 @@ def queue(*, visibility: int = 30, dlq: str = "", receives: int = 3, retention: 
 
 
 def table() -> dict[str, Any]:
+    """A table with a stream. `Stack.put` gives all items one partition key, and so one shard: across shards no order is
+    promised."""
+    keys = {"shard": "HASH", "record_id": "RANGE"}
     return {
         "Type": "AWS::DynamoDB::Table",
         "Properties": {
-            "AttributeDefinitions": [{"AttributeName": "record_id", "AttributeType": "S"}],
-            "KeySchema": [{"AttributeName": "record_id", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in keys],
+            "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
             "BillingMode": "PAY_PER_REQUEST",
             "StreamSpecification": {"StreamViewType": "NEW_IMAGE"},
         },
@@ -123,7 +126,8 @@ class Stack:
     def put(self, *items: Mapping[str, str]) -> None:
         for item in items:
             self.engine.client("dynamodb").put_item(
-                TableName=self.outputs["TableName"], Item={k: {"S": v} for k, v in item.items()}
+                TableName=self.outputs["TableName"],
+                Item={k: {"S": v} for k, v in {"shard": "one", **item}.items()},
             )
 
     def take(self, source: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from harness.data_plane.http_server import LOOPBACK, HttpServer, Limits, listen
 from harness.data_plane.queues import limits
@@ -47,7 +48,14 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
 def main() -> None:
     """Read the command line and serve on the fastest event loop there is."""
     parser = argparse.ArgumentParser(prog="python -m harness.data_plane.queues", description="SQS on loopback.")
-    parser.add_argument("--port", type=_port, default=0, help="port of 127.0.0.1; 0 takes any that is free")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--port", type=_port, help="port of 127.0.0.1; 0 (default) takes any that is free")
+    either.add_argument(
+        "--fd", type=_descriptor, help="number of an open file descriptor: a socket that listens on 127.0.0.1"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="directory of the queues' files; messages are kept in memory alone so far"
+    )
     parser.add_argument("--account", type=_account, default="000000000000", help="account id in ARNs and queue URLs")
     parser.add_argument("--region", type=_region, default="us-east-1", help="region in ARNs")
     parser.add_argument("--url-base", default="", help="what queue URLs begin with (default: http://127.0.0.1:PORT)")
@@ -58,6 +66,12 @@ def main() -> None:
         help="refuse a second purge, and a deleted queue's name, for 60 seconds, as SQS does",
     )
     options = parser.parse_args()
+    if options.data is not None:
+        try:
+            options.data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            print(f"--data {options.data} cannot be made: {error.strerror}", file=sys.stderr)  # noqa: T201
+            sys.exit(UNAVAILABLE)
     die_with_parent(parent_from_environment())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     gc.collect()
@@ -66,9 +80,10 @@ def main() -> None:
     waits = Waits(limits.PURGE_SECONDS, limits.PURGE_SECONDS) if options.aws_waits else Waits()
     settings = Settings(options.account, options.region, options.url_base.rstrip("/"), options.in_flight, waits)
     try:
-        listener, bound = listen(options.port)
+        listener, bound = listen(options.port or 0, fd=options.fd)
     except OSError as error:
-        print(f"port {options.port} of {LOOPBACK} cannot be had: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        where = f"port {options.port} of {LOOPBACK} cannot be had: " if options.fd is None else ""
+        print(f"{where}{error.strerror or error}", file=sys.stderr)  # noqa: T201
         sys.exit(UNAVAILABLE)
     settings = replace(settings, url_base=settings.url_base or f"http://{LOOPBACK}:{bound}")
     try:
@@ -81,6 +96,10 @@ def main() -> None:
 
 def _port(text: str) -> int:
     return _within(text, 0, 65_535)
+
+
+def _descriptor(text: str) -> int:
+    return _within(text, 0, 1_048_576)
 
 
 def _count(text: str) -> int:

@@ -33,7 +33,9 @@ GC_THRESHOLDS = (50_000, 50, 1_000)
 def arguments() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m harness.data_plane.tables", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="port of 127.0.0.1 (default: any that is free)")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--port", type=int, default=0, help="port of 127.0.0.1 (default: any that is free)")
+    either.add_argument("--fd", type=int, help="number of an open file descriptor: a socket that listens on 127.0.0.1")
     parser.add_argument("--data", type=Path, help="directory that keeps tables across restarts (default: keep nothing)")
     parser.add_argument(
         "--capacity",
@@ -73,14 +75,18 @@ def main() -> int:
     if options.shards is not None and not 1 <= options.shards <= 1024:
         sys.stderr.write(f"--shards {options.shards}: a table has 1 to 1024 shards\n")
         return 2
+    if options.fd is not None and options.fd < 0:
+        sys.stderr.write(f"--fd {options.fd}: a file descriptor is 0 or more\n")
+        return 2
     if not 0 <= options.port <= 65535:
         sys.stderr.write(f"--port {options.port}: a port is 0 to 65535\n")
         return 2
     die_with_parent(parent_from_environment())
     try:
-        listener, _ = listen(options.port)
+        listener, _ = listen(options.port, fd=options.fd)
     except OSError as error:
-        sys.stderr.write(f"the tables cannot serve on port {options.port}: {error.strerror}\n")
+        where = f"on port {options.port}" if options.fd is None else f"on descriptor {options.fd}"
+        sys.stderr.write(f"the tables cannot serve {where}: {error.strerror}\n")
         return 5
     try:
         service = TableService(

@@ -1,4 +1,4 @@
-"""The embedded engine: MiniStack for the data, queues and functions on services of our own, no Docker."""
+"""The embedded engine: queues, tables and functions on services of our own, MiniStack for the rest, no Docker."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from harness.engines.clients import Clients
 from harness.engines.embedded import processes
 from harness.engines.embedded.intrinsics import load_template
 from harness.engines.embedded.stack_queues import StackQueues, check_queues
+from harness.engines.embedded.stack_tables import StackTables
+from harness.engines.embedded.supervision import Child, Supervised
 from harness.engines.embedded.template_split import Context
 from harness.engines.split_deployment import halve, put_functions
 from harness.errors import EngineError, HarnessError
@@ -35,7 +37,7 @@ class EmbeddedEngine:
     `work_dir` (default: a temporary folder) holds logs, function code and environments, and is removed by
     `stop`. `endpoints` overrides services, so that for instance DynamoDB may live elsewhere. `stock` runs
     MiniStack without our replacements of its hot spots. `logs` is a folder in which the logs are kept when the engine
-    ends, however it ends.
+    ends, however it ends. `capacity` is "unlimited", or "aws" for tables that throttle as AWS's do.
     """
 
     name = "embedded"
@@ -50,6 +52,7 @@ class EmbeddedEngine:
         service_endpoints: Mapping[str, str] | None = None,
         stock: bool = False,
         logs: Path | None = None,
+        capacity: str = "unlimited",
     ) -> None:
         self._given_dir = work_dir
         self._profile = profile
@@ -59,15 +62,17 @@ class EmbeddedEngine:
         self._services = dict(self._service_endpoints)
         self._stock = stock
         self._logs = logs
+        self._capacity = capacity
         self._token = secrets.token_urlsafe(24)
         self._work_dir: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None
-        self._children: list[processes.Child] = []
+        self._children: list[Child | Supervised] = []
         self._data_url = ""
         self._lambda_url = ""
         self._clients = Clients(lambda: self.endpoints)
         self._ministack = Clients(lambda: Endpoints(self._data_url, REGION))
         self._queues: StackQueues | None = None
+        self._tables: StackTables | None = None
         self._stacks: list[str] = []
 
     @property
@@ -103,6 +108,10 @@ class EmbeddedEngine:
             if "sqs" not in self._service_endpoints:
                 queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION)
                 self._children.append(queues)
+            if "dynamodb" not in self._service_endpoints:
+                tables, url = processes.start_tables(work_dir, REGION, self._capacity)
+                self._children.append(tables)
+                self._services |= {"dynamodb": url, "dynamodbstreams": url}
             runtime = packaging.link_runtime(work_dir / "runtime")
             settings = ServiceSettings(
                 endpoints={"default": self._data_url, **self._services},
@@ -120,6 +129,7 @@ class EmbeddedEngine:
             if "sqs" not in self._service_endpoints:
                 get = self._clients.get
                 self._queues = StackQueues(get("cloudformation"), get("s3"), self._ministack.get("sqs"), get("sqs"))
+            self._tables = StackTables(self._clients.get("dynamodb"))
         except BaseException:
             self.stop()
             raise
@@ -137,12 +147,15 @@ class EmbeddedEngine:
             package = stacks.build_package(code, self.work_dir / f"{stack_name}.zip")
             given |= stacks.upload_package(self._clients, package, f"{stack_name}-code".lower())
             package.unlink()
-        halves = halve(body, given, Context(stack_name, REGION, ACCOUNT_ID))
+        halves = halve(body, given, Context(stack_name, REGION, ACCOUNT_ID), take_tables=True)
         resources = halves.split.data["Resources"]
         if self._queues is not None:
             check_queues(resources)
-        outputs = stacks.create_stack(self._clients, stack_name, halves.data_template(), halves.data_parameters())
+        if self._tables is None:
+            raise EngineError("the embedded engine is not started")
+        halves = halves.with_tables(self._tables.create(stack_name, halves.split.tables))
         try:
+            outputs = stacks.create_stack(self._clients, stack_name, halves.data_template(), halves.data_parameters())
             if self._queues is not None:
                 outputs = self._queues.create(stack_name, resources, outputs)
             made = put_functions(halves, outputs, self._clients, self._control)
@@ -163,6 +176,8 @@ class EmbeddedEngine:
     def _delete_data(self, stack_name: str) -> None:
         if self._queues is not None:
             self._queues.delete(stack_name)
+        if self._tables is not None:
+            self._tables.delete(stack_name)
         self.client("cloudformation").delete_stack(StackName=stack_name)
 
     def client(self, service: str) -> Any:
@@ -185,6 +200,7 @@ class EmbeddedEngine:
         versions = {name: version(name) for name in ("ministack", "awslambdaric", "boto3", "uvicorn", "uvloop")}
         versions["python"] = sys.version.split()[0]
         service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
+        service["restarts"] = {child.name: child.restarts for child in self._children if isinstance(child, Supervised)}
         return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service})
 
     def activity(self) -> Activity:
@@ -201,6 +217,7 @@ class EmbeddedEngine:
         self._clients.close()
         self._ministack.close()
         self._queues = None
+        self._tables = None
         self._services = dict(self._service_endpoints)
         if self._guard is not None and self._guard.stdin is not None:
             # With its pipe closed the guard removes what is left, the work folder included.

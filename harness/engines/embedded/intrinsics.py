@@ -169,3 +169,36 @@ def _references(value: Any) -> set[tuple[str, str | None]]:
             else:
                 found |= _references(argument)
     return found
+
+
+def substitute(value: Any, known: Mapping[tuple[str, str | None], str]) -> Any:
+    """Return `value` with every Ref, GetAtt and Sub of something in `known` replaced by its text."""
+    if isinstance(value, list):
+        return [substitute(item, known) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((name, argument),) = value.items()
+        if name == "Ref" and (argument, None) in known:
+            return known[(argument, None)]
+        if name == "Fn::GetAtt":
+            parts = argument if isinstance(argument, list) else str(argument).split(".", 1)
+            if (parts[0], parts[1]) in known:
+                return known[(parts[0], parts[1])]
+        if name == "Fn::Sub":
+            return {name: _substitute_sub(argument, known)}
+    return {k: substitute(v, known) for k, v in value.items()}
+
+
+def _substitute_sub(argument: Any, known: Mapping[tuple[str, str | None], str]) -> Any:
+    text, variables = argument if isinstance(argument, list) else (argument, {})
+
+    def replace(match: re.Match[str]) -> str:
+        reference = match.group(1).strip()
+        resource, _, attribute = reference.partition(".")
+        if reference in variables:
+            return match.group()
+        return known.get((resource, attribute or None), match.group())
+
+    text = _SUB_VARIABLE.sub(replace, text)
+    return [text, substitute(variables, known)] if isinstance(argument, list) else text

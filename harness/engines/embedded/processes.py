@@ -15,60 +15,15 @@ from pathlib import Path
 from typing import IO
 
 from harness.engines.embedded import guard
+from harness.engines.embedded.supervision import Child, Supervised, tail
 from harness.errors import EngineError
 from harness.host_environment import child_environment, direct
 from harness.lambda_service.bootstrap import PARENT_VARIABLE
 from harness.lambda_service.model import ServiceSettings
 
 START_SECONDS = 60.0
-STOP_SECONDS = 10.0
-
-
-class Child:
-    """A process of the engine in a group of its own, registered for the guard.
-
-    `graceful` says whether it has anything to do before it ends; the others are killed at once.
-    """
-
-    def __init__(self, name: str, process: subprocess.Popen[bytes], work_dir: Path, *, graceful: bool) -> None:
-        self.name = name
-        self._graceful = graceful
-        self.process = process
-        self.log = work_dir / f"{name}.log"
-        self._pid_file = work_dir / "pids" / str(process.pid)
-        self._pid_file.write_text(name)
-
-    def check(self) -> None:
-        """Raise EngineError with the end of its log when the process is gone."""
-        code = self.process.poll()
-        if code is not None:
-            raise EngineError(
-                f"the {self.name} process ended with {_status(code)}",
-                hint=f"last lines of its log:\n{tail(self.log)}",
-            )
-
-    def stop(self) -> None:
-        """Ask the process to stop, then kill its whole group; safe to call twice."""
-        if self._graceful and self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(STOP_SECONDS)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self._pid_file.unlink(missing_ok=True)
-
-
-def _status(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-
-
-def tail(path: Path, lines: int = 12) -> str:
-    """Return the last lines of a text file, or a word that there are none."""
-    if not path.exists():
-        return "(no log)"
-    return "\n".join(path.read_text("utf-8", "replace").splitlines()[-lines:]) or "(empty log)"
+_LOOPBACK = "127.0.0.1"
+_BACKLOG = 4096
 
 
 @contextlib.contextmanager
@@ -100,17 +55,17 @@ def start_guard(work_dir: Path, logs: Path | None = None) -> subprocess.Popen[by
 
 def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, str]:
     """Start MiniStack on a free loopback port and wait until it answers; returns it with its endpoint URL."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    port = listener.getsockname()[1]
+    listener = _listener()
+    url = _url(listener)
     tmp = work_dir / "tmp"
     tmp.mkdir(exist_ok=True)
     fixed = {
         "HOME": str(tmp),
         "TMPDIR": str(tmp),
         "TZ": "UTC",
-        "BIND_HOST": "127.0.0.1",
-        "MINISTACK_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
+        "BIND_HOST": _LOOPBACK,
+        "MINISTACK_HOST": _LOOPBACK,
+        "GATEWAY_PORT": url.rpartition(":")[2],
         "LOG_LEVEL": "WARNING",
         "IOT_MTLS_ENABLED": "0",
         "S3_DATA_DIR": str(tmp / "s3"),
@@ -134,29 +89,56 @@ def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, 
     listener.close()
     # Its state is in memory and ends with it; a graceful stop would wait for long polls.
     child = Child("data-services", process, work_dir, graceful=False)
-    url = f"http://127.0.0.1:{port}"
     _wait_until_healthy(child, f"{url}/_ministack/health")
     return child, url
 
 
 def start_queues(work_dir: Path, account: str, region: str) -> tuple[Child, str]:
     """Start the queues' service on a free loopback port; returns it with its endpoint URL."""
-    with (work_dir / "queues.log").open("ab") as log:
+    command = ["harness.data_plane.queues", "--account", account, "--region", region]
+    with _listener() as listener:
+        return _data_plane("queues", work_dir, command, listener), _url(listener)
+
+
+def start_tables(work_dir: Path, region: str, capacity: str) -> tuple[Supervised, str]:
+    """Start the tables' service on a free loopback port; returns it with its endpoint URL.
+
+    Its tables live in a folder of `work_dir`, so that it is started again where it was when it ends by itself.
+    """
+    listener = _listener()
+    data = str(work_dir / "tables")
+    command = ["harness.data_plane.tables", "--data", data, "--region", region, "--capacity", capacity]
+    return Supervised(lambda: _data_plane("tables", work_dir, command, listener), listener), _url(listener)
+
+
+def _listener() -> socket.socket:
+    return socket.create_server((_LOOPBACK, 0), backlog=_BACKLOG)
+
+
+def _url(listener: socket.socket) -> str:
+    return f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
+
+
+def _data_plane(name: str, work_dir: Path, command: list[str], listener: socket.socket) -> Child:
+    """Start a process of the data plane on a listening socket and wait until it serves."""
+    with (work_dir / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "harness.data_plane.queues", "--account", account, "--region", region],
+            [sys.executable, "-m", *command, "--fd", str(listener.fileno())],
             env=child_environment(os.environ, fixed=_own_variables(work_dir)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
+            pass_fds=(listener.fileno(),),
             start_new_session=True,
         )
-    # As of the data services: its state ends with it.
-    child = Child("queues", process, work_dir, graceful=False)
-    line = process.stdout.readline() if process.stdout is not None else b""
-    if not line:
-        process.wait()
-        child.check()
-    return child, f"http://127.0.0.1:{json.loads(line)['port']}"
+    # Nothing to do before it ends: what it keeps is on disk, or ends with the engine.
+    child = Child(name, process, work_dir, graceful=False)
+    if process.stdout is not None:
+        with process.stdout as output:
+            if not output.readline():
+                process.wait()
+                child.check()
+    return child
 
 
 def start_lambda_service(work_dir: Path, settings: ServiceSettings) -> tuple[Child, str]:

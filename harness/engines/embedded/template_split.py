@@ -1,8 +1,9 @@
 """Splits one CloudFormation template between the data services and the Lambda service.
 
-The data half keeps every resource that is not `AWS::Lambda::*`, loses the buckets' Lambda notifications, and
-gains two things: an internal queue per template that needs S3 events, and one output per value that the Lambda
-half refers to. CloudFormation itself thus resolves what only it can know (queue URLs, stream ARNs, role ARNs).
+The data half keeps every resource that is not `AWS::Lambda::*`, loses the buckets' Lambda notifications and, for an
+engine that makes tables itself, its tables, and gains two things: an internal queue per template that needs S3 events,
+and one output per value that the Lambda half refers to. CloudFormation itself thus resolves what only it can know
+(queue URLs, role ARNs).
 MiniStack never sees a Lambda resource: two consumers on one queue would be a silent lie.
 """
 
@@ -12,11 +13,17 @@ import copy
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.engines.embedded.intrinsics import Resolver, references
+from harness.engines.embedded.intrinsics import Resolver, references, substitute
 from harness.engines.embedded.properties import check_type
+from harness.engines.embedded.template_tables import (
+    TemplateTable,
+    check_referrers,
+    drop_dependencies,
+    take_tables,
+)
 from harness.engines.embedded.template_text import as_text, spell_booleans
 from harness.errors import TemplateError
 
@@ -72,7 +79,10 @@ class Context:
 
 @dataclass(frozen=True)
 class Split:
-    """The two halves. `outputs` maps output keys of the data half to the (name, attribute) they stand for."""
+    """The two halves. `outputs` maps output keys of the data half to the (name, attribute) they stand for.
+
+    `tables` are in neither half; `with_tables` puts what the template may refer to of them into both.
+    """
 
     data: dict[str, Any]
     lambda_resources: dict[str, dict[str, Any]]
@@ -81,13 +91,19 @@ class Split:
     own_outputs: dict[str, Any]
     parameters: dict[str, str]
     names: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, TemplateTable] = field(default_factory=dict)
+    table_values: Mapping[tuple[str, str | None], str] = field(default_factory=dict)
+
+    def with_tables(self, values: Mapping[tuple[str, str | None], str]) -> Split:
+        """Return the same with its tables made: `values` are what Ref and GetAtt give of them."""
+        return replace(self, data=substitute(self.data, values), table_values=values)
 
 
-def split(template: Mapping[str, Any], given: Mapping[str, str], context: Context) -> Split:
+def split(template: Mapping[str, Any], given: Mapping[str, str], context: Context, *, take: bool = False) -> Split:
     """Split `template` deployed with parameters `given`; raises TemplateError for what cannot be deployed.
 
     Resources whose Condition does not hold are dropped from the Lambda half; the data half keeps conditions
-    for CloudFormation to decide.
+    for CloudFormation to decide. With `take` the tables are taken out of the data half.
     """
     parameters = _parameters(template, given)
     resources = template["Resources"]
@@ -108,21 +124,31 @@ def split(template: Mapping[str, Any], given: Mapping[str, str], context: Contex
     names = {
         k: _function_name(k, r, early, context) for k, r in functions.items() if r["Type"] == "AWS::Lambda::Function"
     }
+    functions_known = _function_values(names, context)
     data = _data_half(template)
     notifications = _take_notifications(data["Resources"])
+    tables: dict[str, TemplateTable] = {}
+    if take:
+        everything = {(k, None): v for k, v in known.items()} | functions_known
+        resolve = Resolver(template, lambda name, attribute: everything[(name, attribute)])
+        tables = take_tables(data["Resources"], resolve, context.stack_name)
+        check_referrers(data["Resources"], tables, MAY_NAME_FUNCTIONS)
     _check_callers(data["Resources"], names)
     own_outputs = {
         key: data["Outputs"].pop(key)
         for key, output in list(data.get("Outputs", {}).items())
         if any(name in resources and name not in data["Resources"] for name, _ in references(output))
     }
-    _inline_functions(data, names, context)
+    for resource in data["Resources"].values():
+        if "Properties" in resource:
+            resource["Properties"] = substitute(resource["Properties"], functions_known)
+    drop_dependencies(data["Resources"], set(resources) - set(data["Resources"]))
     wanted = references([functions, notifications, own_outputs]) | {(k, None) for k in notifications}
     outputs: dict[str, tuple[str, str | None]] = {}
     for reference in sorted((r for r in wanted if r[0] in data["Resources"]), key=lambda r: (r[0], r[1] or "")):
         outputs[f"{_OUTPUT_PREFIX}{len(outputs)}"] = reference
     data.setdefault("Outputs", {}).update({key: {"Value": _intrinsic(ref)} for key, ref in outputs.items()})
-    return Split(data, functions, notifications, outputs, own_outputs, parameters, names)
+    return Split(data, functions, notifications, outputs, own_outputs, parameters, names, tables)
 
 
 def function_arn(name: str, context: Context) -> str:
@@ -140,9 +166,8 @@ def resolver(
     for key, reference in halves.outputs.items():
         if key in stack_outputs:
             values[reference] = stack_outputs[key]
-    for logical_id, name in halves.names.items():
-        values[(logical_id, None)] = name
-        values[(logical_id, "Arn")] = function_arn(name, context)
+    values |= _function_values(halves.names, context)
+    values |= halves.table_values
     for logical_id in halves.lambda_resources:
         values.setdefault((logical_id, None), f"{context.stack_name}-{logical_id}")
     return Resolver(template, lambda name, attribute: values[(name, attribute)])
@@ -282,29 +307,10 @@ def _take_notifications(resources: dict[str, Any]) -> dict[str, list[dict[str, A
     return taken
 
 
-def _inline_functions(data: dict[str, Any], names: Mapping[str, str], context: Context) -> None:
-    """Replace the data half's references to functions by their names and ARNs, which are known beforehand."""
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, list):
-            return [walk(v) for v in value]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1:
-            for name, attribute in references(value):
-                if name in names and value in (_intrinsic((name, attribute)), {"Fn::GetAtt": f"{name}.Arn"}):
-                    return function_arn(names[name], context) if attribute else names[name]
-        return {k: walk(v) for k, v in value.items()}
-
-    for resource in data["Resources"].values():
-        if "DependsOn" in resource:
-            depends = resource["DependsOn"]
-            kept = [d for d in ([depends] if isinstance(depends, str) else depends) if d in data["Resources"]]
-            resource["DependsOn"] = kept
-            if not kept:
-                del resource["DependsOn"]
-        if "Properties" in resource:
-            resource["Properties"] = walk(resource["Properties"])
+def _function_values(names: Mapping[str, str], context: Context) -> dict[tuple[str, str | None], str]:
+    """Return what Ref and GetAtt give of functions, which is known beforehand."""
+    values: dict[tuple[str, str | None], str] = {(logical_id, None): name for logical_id, name in names.items()}
+    return values | {(logical_id, "Arn"): function_arn(name, context) for logical_id, name in names.items()}
 
 
 def _intrinsic(reference: tuple[str, str | None]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.engines import packaging, stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.embedded import processes
+from harness.engines.embedded.supervision import Child
 from harness.engines.embedded.template_split import Context
 from harness.engines.localstack.engine import REGION, LocalStackEngine, code_bucket, digest_of
 from harness.engines.split_deployment import deployment, halve, put_functions
@@ -55,7 +56,7 @@ class LocalStackDataEngine(LocalStackEngine):
         self._remote = self._control is not None
         self._work_dir: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None
-        self._child: processes.Child | None = None
+        self._child: Child | None = None
         self._deployed: set[str] = set()
 
     @property

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -274,3 +277,38 @@ def test_client_that_does_not_read_is_not_answered_without_end() -> None:
             assert served == 2_000
 
     run(test)
+
+
+def test_inherited_socket_is_taken_with_its_port_and_is_not_inherited_further() -> None:
+    parent, port = listen()
+    with parent:
+        parent.set_inheritable(True)
+        # As in a child, which has the descriptor but no object of it.
+        inherited, same = listen(fd=os.dup(parent.fileno()))
+        with inherited:
+            assert same == port
+            assert not inherited.get_inheritable()
+
+
+@pytest.mark.parametrize(
+    ("make", "wrong"),
+    [
+        (lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM), "is not a TCP socket over IPv4"),
+        (lambda: socket.socket(socket.AF_UNIX), "is not a TCP socket over IPv4"),
+        (socket.socket, "does not listen"),
+        (lambda: socket.create_server(("127.0.0.2", 0)), "listens on 127.0.0.2, not on 127.0.0.1"),
+        (tempfile.TemporaryFile, "is not a socket"),
+    ],
+)
+def test_descriptor_that_is_no_listening_loopback_socket_is_refused_and_left_open(
+    make: Callable[[], Any], wrong: str
+) -> None:
+    with make() as given:
+        with pytest.raises(OSError, match=f"file descriptor {given.fileno()} {wrong}"):
+            listen(fd=given.fileno())
+        os.fstat(given.fileno())
+
+
+def test_descriptor_that_is_not_open_is_refused() -> None:
+    with pytest.raises(OSError, match="file descriptor 987654 is not open"):
+        listen(fd=987_654)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -29,6 +30,8 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
         ("--port", "65536"),
         ("--port", "-1"),
         ("--port", "http"),
+        ("--fd", "-1"),
+        ("--fd", "stdin"),
         ("--account", "1"),
         ("--account", "00000000000a"),
         ("--region", "US"),
@@ -48,6 +51,39 @@ def test_port_that_is_taken_is_said_to_be() -> None:
         done = run("--port", str(port))
     assert done.returncode == 5
     assert str(port) in done.stderr and "Traceback" not in done.stderr
+
+
+def test_port_and_descriptor_exclude_each_other() -> None:
+    done = run("--port", "0", "--fd", "3")
+    assert done.returncode == 2
+    assert "--port" in done.stderr and "--fd" in done.stderr
+
+
+def test_descriptor_that_is_no_listening_socket_is_refused_with_its_number() -> None:
+    done = run("--fd", "1")
+    assert done.returncode == 5
+    assert "file descriptor 1 is not a socket" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_service_serves_on_an_inherited_socket_and_so_does_the_next_after_it_was_killed() -> None:
+    listener, port = listen()
+    with listener:
+        for _ in range(2):
+            # The connection is taken by the kernel before there is a process to answer it.
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+                client.sendall(b"GET /?Action=ListQueues HTTP/1.1\r\nHost: x\r\n\r\n")
+                process = subprocess.Popen(
+                    [*COMMAND, "--fd", str(listener.fileno())],
+                    stdout=subprocess.PIPE,
+                    pass_fds=(listener.fileno(),),
+                    env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
+                )
+                assert process.stdout is not None
+                with process.stdout:
+                    assert json.loads(process.stdout.readline()) == {"port": port}
+                assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
+                process.kill()
+                process.wait(20)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
