@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-# Tests are spread over this many processes. No other target runs beside them, also under make -j.
+# Unit and contract tests are spread over this many processes; end-to-end tests have the machine to themselves, also under
+# make -j.
 TEST_JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest
 SPREAD := $(PYTEST) -n $(TEST_JOBS) --dist worksteal
@@ -17,7 +18,7 @@ ENGINES ?= localstack localstack-data
 
 help:
 	@echo "make run      generate, deploy, upload, watch and audit 800,000 rows (ROWS=50000 for fewer, ARGS=... for options)"
-	@echo "make check    lint and the quick unit tests, in less than two minutes"
+	@echo "make check    lint and the quick unit tests"
 	@echo "make test     all tests but those that need Docker"
 	@echo "make test-deep  tests of laws and of random moments, with ten times as many examples"
 	@echo "make test-docker  the tests that need Docker: docker compose, and the contract tests on LocalStack"
@@ -31,7 +32,8 @@ run: $(VENV)/.run
 	$(BIN)/harness run --rows $(ROWS) $(ARGS)
 
 test: $(VENV)/.dev
-	$(SPREAD) $(ARGS)
+	$(SPREAD) tests/unit tests/contract $(ARGS)
+	$(PYTEST) tests/e2e $(ARGS)
 
 test-unit: $(VENV)/.dev
 	$(SPREAD) tests/unit -m "not slow" $(ARGS)

@@ -22,9 +22,6 @@ from harness.run.core import STACK, Runner, RunOptions, RunResult
 QUICK = {"RetryDelaySeconds": "1", "VisibilityTimeout": "24", "WorkerTimeout": "20"}
 """Template parameters that make retries quick; a fault then costs seconds rather than minutes."""
 
-SHORT = {"VisibilityTimeout": "12", "WorkerTimeout": "10"}
-"""For faults after which one visibility timeout is waited for whole."""
-
 PATIENT = {"VisibilityTimeout": "72", "WorkerTimeout": "60"}
 """For faults that slow functions down and do not end them: three receives must not run out of time on a machine whose
 host is busy (seen with 45% of the CPU time withheld)."""

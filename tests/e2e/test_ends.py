@@ -21,7 +21,7 @@ from harness.errors import StageStuck
 from harness.run.core import STACK
 from harness.stages import STAGES
 from tests.contract.support import eventually
-from tests.e2e.support import SHORT, run_pipeline, wait_for_items
+from tests.e2e.support import run_pipeline, wait_for_items
 from tests.processes import heed_interrupts, wait_for_line
 
 STRANGERS = (
@@ -58,7 +58,7 @@ def test_run_when_nothing_moves_any_more_is_stuck_and_keeps_the_logs(engine: Emb
         engine._control.delete_stack(STACK)
 
     with pytest.raises(StageStuck, match="nothing has moved") as caught:
-        run_pipeline(engine, tmp_path, CorpusSpec(rows=20_000), meanwhile=disturb, parameters=SHORT, stall_timeout=3.0)
+        run_pipeline(engine, tmp_path, CorpusSpec(rows=20_000), meanwhile=disturb, stall_timeout=3.0)
     folder = tmp_path / "run"
     assert caught.value.exit_code == 5
     assert str(folder) in caught.value.hint

@@ -23,7 +23,6 @@ from tests.contract.support import eventually
 from tests.e2e.support import (
     PATIENT,
     QUICK,
-    SHORT,
     ThrottlingProxy,
     environment_pids,
     run_pipeline,
@@ -79,7 +78,7 @@ def test_run_when_a_worker_is_killed_mid_batch_loses_nothing(
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
-    finished = run_pipeline(engine, tmp_path, SPEC, meanwhile=kill, parameters=SHORT)
+    finished = run_pipeline(engine, tmp_path, SPEC, meanwhile=kill)
     assert killed
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
 

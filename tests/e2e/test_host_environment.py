@@ -58,9 +58,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_run_when_the_machine_is_hostile_ends_conserved(machine: Machine) -> None:
-    done = machine.run(
-        "run", "--rows", "500", "--poison", "0.01", "-p", "RetryDelaySeconds=1", "--no-ceiling", "--json"
-    )
+    done = machine.run("run", "--rows", "500", "--poison", "0.01", "--no-ceiling", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout)
     assert result["audit"]["conserved"]

@@ -32,7 +32,7 @@ from tests.e2e.support import QUICK
 from tests.processes import descendants, heed_interrupts, wait_for_line
 
 QUIET = Loader(Console(file=io.StringIO()), quiet=True)
-SPEC = LoadSpec(seconds=3, rate=600, rows_per_file="choice:40=3,300=1")
+SPEC = LoadSpec(seconds=6, rate=300, rows_per_file="choice:40=3,300=1")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_load_when_some_rows_are_bad_ends_conserved_with_every_file_followed_to_its_end(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness", "bench", "load", "--seconds", "6", "--rate", "400", "--warmup", "2"]
+    command = [sys.executable, "-m", "harness", "bench", "load", "--seconds", "12", "--rate", "200", "--warmup", "2"]
     command += ["--rows-per-file", "choice:60=3,200=1", "--quarantine", "0.01", "--poison", "0.01", "--json"]
     command += ["-p", "RetryDelaySeconds=1", "--out", str(tmp_path / "runs")]
     done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=300, check=False)

@@ -68,6 +68,7 @@ def peak_of(rows: int) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(360)
 def test_memory_when_the_file_is_four_times_larger_stays_the_same() -> None:
     # Both have many more chunks than workers, so both reach the peak of parent and two workers together.
     small, large = peak_of(120_000), peak_of(480_000)
