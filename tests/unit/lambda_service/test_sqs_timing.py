@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
 
@@ -37,33 +36,33 @@ class Queue:
     def send(self, *names: str) -> None:
         self.visible_at |= dict.fromkeys(names, now())
 
-    async def call(self, service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    async def call(
+        self, service: str, operation: str, payload: Mapping[str, Any], *, timeout: float = 60.0
+    ) -> dict[str, Any]:
         await asyncio.sleep(0)
         if operation == "GetQueueAttributes":
             return {"Attributes": {"VisibilityTimeout": str(int(VISIBILITY))}}
-        assert operation == "DeleteMessageBatch"
+        if operation == "ReceiveMessage":
+            return await self._receive(payload)
         for entry in payload["Entries"]:
             self.visible_at.pop(entry["ReceiptHandle"], None)
             self.deleted.append(entry["ReceiptHandle"])
         return {}
 
-    async def call_raw(
-        self, service: str, operation: str, payload: Mapping[str, Any], *, timeout: float = 60.0
-    ) -> bytes:
-        assert operation == "ReceiveMessage"
+    async def _receive(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         self.polls += 1
         end = now() + payload["WaitTimeSeconds"]
         while True:
             await asyncio.sleep(0)
             if self.failures:
-                raise AwsCallError(operation, self.failures.pop(), "planned", 400)
+                raise AwsCallError("ReceiveMessage", self.failures.pop(), "planned", 400)
             ready = [name for name, at in self.visible_at.items() if at <= now()][: payload["MaxNumberOfMessages"]]
             if ready or now() >= end:
                 break
             await asyncio.sleep(0.05)
         self.visible_at |= dict.fromkeys(ready, now() + VISIBILITY)
         self.received += [(now(), name) for name in ready]
-        return json.dumps({"Messages": [{"MessageId": n, "ReceiptHandle": n, "Body": n} for n in ready]}).encode()
+        return {"Messages": [{"MessageId": n, "ReceiptHandle": n, "Body": n} for n in ready]}
 
 
 class Pool(FakePool):
