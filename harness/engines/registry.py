@@ -11,15 +11,25 @@ from harness.errors import UsageError
 ENGINES = ("embedded", "localstack", "localstack-data")
 
 
-def create(name: str, *, work_dir: Path | None = None, profile: str = "local", logs: Path | None = None) -> Engine:
+def create(
+    name: str,
+    *,
+    work_dir: Path | None = None,
+    profile: str = "local",
+    logs: Path | None = None,
+    data: Path | None = None,
+) -> Engine:
     """Return a new, unstarted engine; raises UsageError naming the engines there are.
 
-    `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends.
+    `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends. `data` is a
+    folder that keeps tables and queues for the next engine, which the embedded engine alone has.
     """
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
-        return EmbeddedEngine(work_dir, profile, logs=logs)
+        return EmbeddedEngine(work_dir, profile, logs=logs, data=data)
+    if name in ENGINES and data is not None:
+        raise UsageError(f"--data {data}: engine {name} keeps its data itself", hint="leave --data out")
     if name == "localstack":
         from harness.engines.localstack import LocalStackEngine
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.engines.embedded import guard
+from harness.engines.embedded.data_folder import DataFolder
 from harness.engines.embedded.supervision import Child, Supervised, tail
 from harness.errors import EngineError
 from harness.host_environment import child_environment, direct
@@ -97,18 +98,19 @@ def start_queues(work_dir: Path, account: str, region: str) -> tuple[Child, str]
     """Start the queues' service on a free loopback port; returns it with its endpoint URL."""
     command = ["harness.data_plane.queues", "--account", account, "--region", region]
     with _listener() as listener:
-        return _data_plane("queues", work_dir, command, listener), _url(listener)
+        return _data_plane("queues", work_dir, command, listener, None), _url(listener)
 
 
-def start_tables(work_dir: Path, region: str, capacity: str) -> tuple[Supervised, str]:
+def start_tables(work_dir: Path, region: str, capacity: str, kept: DataFolder | None) -> tuple[Supervised, str]:
     """Start the tables' service on a free loopback port; returns it with its endpoint URL.
 
-    Its tables live in a folder of `work_dir`, so that it is started again where it was when it ends by itself.
+    Its tables live in `kept`, else in a folder of `work_dir`, so that it is started again where it was when it ends by
+    itself.
     """
     listener = _listener()
-    data = str(work_dir / "tables")
+    data = str(kept.tables if kept else work_dir / "tables")
     command = ["harness.data_plane.tables", "--data", data, "--region", region, "--capacity", capacity]
-    return Supervised(lambda: _data_plane("tables", work_dir, command, listener), listener), _url(listener)
+    return Supervised(lambda: _data_plane("tables", work_dir, command, listener, kept), listener), _url(listener)
 
 
 def _listener() -> socket.socket:
@@ -119,8 +121,10 @@ def _url(listener: socket.socket) -> str:
     return f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
 
 
-def _data_plane(name: str, work_dir: Path, command: list[str], listener: socket.socket) -> Child:
-    """Start a process of the data plane on a listening socket and wait until it serves."""
+def _data_plane(
+    name: str, work_dir: Path, command: list[str], listener: socket.socket, kept: DataFolder | None
+) -> Child:
+    """Start a process of the data plane on a listening socket and wait until it serves; it holds `kept` taken."""
     with (work_dir / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *command, "--fd", str(listener.fileno())],
@@ -128,7 +132,7 @@ def _data_plane(name: str, work_dir: Path, command: list[str], listener: socket.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            pass_fds=(listener.fileno(),),
+            pass_fds=(listener.fileno(), *([kept.descriptor] if kept else [])),
             start_new_session=True,
         )
     # Nothing to do before it ends: what it keeps is on disk, or ends with the engine.
