@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +14,10 @@ import pytest
 
 from harness.corpus import CorpusSpec
 from harness.engines.embedded import EmbeddedEngine
+from harness.run.core import STACK, TEMPLATE
 from tests.contract.support import eventually
-from tests.e2e.support import PATIENT, run_pipeline, wait_for_items
+from tests.e2e.support import PATIENT, QUICK, items_in_table, run_pipeline, wait_for_items
+from tests.processes import descendants, heed_interrupts, wait_for_line
 
 SPEC = CorpusSpec(rows=8_000, seed=5, dirty=0.1, quarantine=0.01, poison=0.0)
 KILLS = 3
@@ -56,3 +60,73 @@ def test_run_when_the_tables_are_killed_is_conserved(engine: EmbeddedEngine, tmp
     assert killer.killed == ["tables"] * KILLS
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
     assert finished.result["engine"]["functions"]["_service"]["restarts"]["tables"] == KILLS
+
+
+def start_deploy(folder: Path) -> subprocess.Popen[str]:
+    """Run `harness deploy --data` until its endpoint is printed, with nothing of the user's own in its way."""
+    environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "XDG_CACHE_HOME": str(folder / "cache")}
+    (folder / "tmp").mkdir(exist_ok=True)
+    parameters = [f"{name}={value}" for name, value in {**QUICK, **PATIENT}.items()]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "harness", "deploy", "--data", str(folder / "data")),
+            *(word for parameter in parameters for word in ("-p", parameter)),
+        ],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  no threads here
+    )
+    wait_for_line(process, r"^endpoint ")
+    return process
+
+
+def end(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """End a command and wait until everything that it started has ended, too."""
+    family = descendants(process.pid)
+    process.send_signal(number)
+    process.wait(120)
+    if process.stdout is not None:
+        process.stdout.close()
+    eventually("its processes ended", lambda: not any(p.is_running() for p in family))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_deploy_with_data_when_started_again_has_the_same_items_and_does_not_process_them_again(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    data = tmp_path / "data"
+    spec = CorpusSpec(rows=600, seed=4, dirty=0.0, quarantine=0.0, poison=0.0)
+    kept = tmp_path / "first"
+    kept.mkdir()
+    with EmbeddedEngine(data=data) as engine:
+        finished = run_pipeline(engine, kept, spec, parameters=PATIENT)
+        assert finished.audit.conserved
+        table = finished.deployment.output("RecordsTable")
+    process = start_deploy(tmp_path)
+    try:
+        refused = subprocess.run(
+            [sys.executable, "-m", "harness", "deploy", "--data", str(data)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert refused.returncode == 5
+        assert f"is in use by process {process.pid}" in refused.stdout + refused.stderr
+    finally:
+        end(process, number)
+    with EmbeddedEngine(data=data) as engine:
+        deployed = engine.deploy(TEMPLATE, {**QUICK, **PATIENT}, stack_name=STACK)
+        assert deployed.output("RecordsTable") == table
+        assert items_in_table(engine) == 600
+        capture = deployed.output("CaptureFunction")
+        engine.client("dynamodb").put_item(TableName=table, Item={"record_id": {"S": "new#1"}})
+        eventually("the stream was read", lambda: _read_to_its_end(engine))
+        # The new item's status is none that the filter of capture passes: nothing else was left to process.
+        assert engine.report().functions[capture.removeprefix(f"{STACK}-")]["invocations"] == 0
+
+
+def _read_to_its_end(engine: EmbeddedEngine) -> bool:
+    before = engine.activity()
+    return before.idle and before.streams_read_at is not None and before.streams_read_at > before.now - 1
