@@ -53,13 +53,20 @@ class Killer:
             self.killed.append(name)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_run_when_the_tables_are_killed_is_conserved(engine: EmbeddedEngine, tmp_path: Path, seed: int) -> None:
-    killer = Killer(engine, ("tables",), seed)
+@pytest.mark.parametrize(
+    ("names", "seed"),
+    [(("tables",), 1), (("queues",), 2), (("queues", "tables"), 3), (("tables", "queues"), 4)],
+    ids=["tables", "queues", "both", "both again"],
+)
+def test_run_when_processes_of_the_data_plane_are_killed_is_conserved(
+    engine: EmbeddedEngine, tmp_path: Path, names: tuple[str, ...], seed: int
+) -> None:
+    killer = Killer(engine, names, seed)
     finished = run_pipeline(engine, tmp_path, SPEC, meanwhile=killer, parameters=PATIENT)
-    assert killer.killed == ["tables"] * KILLS
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
-    assert finished.result["engine"]["functions"]["_service"]["restarts"]["tables"] == KILLS
+    restarts = finished.result["engine"]["functions"]["_service"]["restarts"]
+    assert restarts == {name: killer.killed.count(name) for name in ("queues", "tables")}
+    assert len(killer.killed) == KILLS
 
 
 def start_deploy(folder: Path) -> subprocess.Popen[str]:

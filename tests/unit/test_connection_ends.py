@@ -81,7 +81,8 @@ def _read_request(connection: socket.socket) -> bool:
 
 
 @pytest.fixture
-def server() -> Iterator[EndingServer]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[EndingServer]:
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
     made = EndingServer()
     yield made
     made.close()

@@ -113,7 +113,7 @@ class EmbeddedEngine:
             data, self._data_url = processes.start_data_services(work_dir, stock=self._stock)
             self._children.append(data)
             if "sqs" not in self._service_endpoints:
-                queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION)
+                queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION, self._kept)
                 self._children.append(queues)
             if "dynamodb" not in self._service_endpoints:
                 tables, url = processes.start_tables(work_dir, REGION, self._capacity, self._kept)

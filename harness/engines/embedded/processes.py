@@ -94,11 +94,15 @@ def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, 
     return child, url
 
 
-def start_queues(work_dir: Path, account: str, region: str) -> tuple[Child, str]:
-    """Start the queues' service on a free loopback port; returns it with its endpoint URL."""
-    command = ["harness.data_plane.queues", "--account", account, "--region", region]
-    with _listener() as listener:
-        return _data_plane("queues", work_dir, command, listener, None), _url(listener)
+def start_queues(work_dir: Path, account: str, region: str, kept: DataFolder | None) -> tuple[Supervised, str]:
+    """Start the queues' service on a free loopback port; returns it with its endpoint URL.
+
+    Its queues live in `kept`, else in a folder of `work_dir`, so that it is started again where it was when it ends by
+    itself.
+    """
+    data = kept.queues if kept else work_dir / "queues"
+    command = ["harness.data_plane.queues", "--data", str(data), "--account", account, "--region", region]
+    return _supervised("queues", work_dir, command, kept)
 
 
 def start_tables(work_dir: Path, region: str, capacity: str, kept: DataFolder | None) -> tuple[Supervised, str]:
@@ -107,10 +111,14 @@ def start_tables(work_dir: Path, region: str, capacity: str, kept: DataFolder | 
     Its tables live in `kept`, else in a folder of `work_dir`, so that it is started again where it was when it ends by
     itself.
     """
+    data = kept.tables if kept else work_dir / "tables"
+    command = ["harness.data_plane.tables", "--data", str(data), "--region", region, "--capacity", capacity]
+    return _supervised("tables", work_dir, command, kept)
+
+
+def _supervised(name: str, work_dir: Path, command: list[str], kept: DataFolder | None) -> tuple[Supervised, str]:
     listener = _listener()
-    data = str(kept.tables if kept else work_dir / "tables")
-    command = ["harness.data_plane.tables", "--data", data, "--region", region, "--capacity", capacity]
-    return Supervised(lambda: _data_plane("tables", work_dir, command, listener, kept), listener), _url(listener)
+    return Supervised(lambda: _data_plane(name, work_dir, command, listener, kept), listener), _url(listener)
 
 
 def _listener() -> socket.socket:
