@@ -94,11 +94,11 @@ def of_functions(url: str) -> Callable[[], Any]:
 
 
 def of_the_lambda_service(url: str) -> Callable[[], Any]:
-    async def twice() -> Any:
+    async def call() -> Any:
         async with AwsClient({"default": url}, REGION, Credentials("test", "test")) as client:
             return await client.call("sqs", "GetQueueUrl", {"QueueName": "queue"})
 
-    return lambda: asyncio.run(twice())
+    return lambda: asyncio.run(call())
 
 
 def of_the_harness(url: str) -> Callable[[], Any]:
