@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness.data_plane.chaos.rules import RuleSet
 from harness.engines.base import Engine
 from harness.errors import UsageError
 
@@ -18,18 +19,22 @@ def create(
     profile: str = "local",
     logs: Path | None = None,
     data: Path | None = None,
+    chaos: RuleSet | None = None,
 ) -> Engine:
     """Return a new, unstarted engine; raises UsageError naming the engines there are.
 
     `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends. `data` is a
-    folder that keeps tables and queues for the next engine, which the embedded engine alone has.
+    folder that keeps tables and queues for the next engine, and `chaos` are rules of faults to inject: the embedded
+    engine alone has them.
     """
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
-        return EmbeddedEngine(work_dir, profile, logs=logs, data=data)
+        return EmbeddedEngine(work_dir, profile, logs=logs, data=data, chaos=chaos)
     if name in ENGINES and data is not None:
         raise UsageError(f"--data {data}: engine {name} keeps its data itself", hint="leave --data out")
+    if chaos is not None and name in ENGINES:
+        raise no_chaos(name)
     if name == "localstack":
         from harness.engines.localstack import LocalStackEngine
 
@@ -44,6 +49,14 @@ def create(
 
         return LocalStackDataEngine(profile=profile, logs=logs)
     raise UsageError(f"engine {name!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")
+
+
+def no_chaos(name: str) -> UsageError:
+    """Return the error of an engine that cannot inject faults."""
+    return UsageError(
+        f"--chaos: engine {name} injects no faults, its queues and tables are LocalStack's",
+        hint="leave --chaos out, or choose --engine embedded",
+    )
 
 
 def outlives_its_command(name: str) -> bool:

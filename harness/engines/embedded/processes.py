@@ -10,10 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from harness.data_plane.chaos.injection import CONTROL_PATH
+from harness.data_plane.chaos.rules import RuleSet
 from harness.engines.embedded import guard
 from harness.engines.embedded.data_folder import DataFolder
 from harness.engines.embedded.supervision import Child, Supervised, tail
@@ -94,31 +96,64 @@ def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, 
     return child, url
 
 
-def start_queues(work_dir: Path, account: str, region: str, kept: DataFolder | None) -> tuple[Supervised, str]:
+def start_queues(
+    work_dir: Path, account: str, region: str, kept: DataFolder | None, chaos: Sequence[str] = ()
+) -> tuple[Supervised, str]:
     """Start the queues' service on a free loopback port; returns it with its endpoint URL.
 
     Its queues live in `kept`, else in a folder of `work_dir`, so that it is started again where it was when it ends by
-    itself.
+    itself. `chaos` are options of faults to inject; see `chaos_options`.
     """
     data = kept.queues if kept else work_dir / "queues"
-    command = ["harness.data_plane.queues", "--data", str(data), "--account", account, "--region", region]
+    command = ["harness.data_plane.queues", "--data", str(data), "--account", account, "--region", region, *chaos]
     return _supervised("queues", work_dir, command, kept)
 
 
-def start_tables(work_dir: Path, region: str, capacity: str, kept: DataFolder | None) -> tuple[Supervised, str]:
+def start_tables(
+    work_dir: Path, region: str, capacity: str, kept: DataFolder | None, chaos: Sequence[str] = ()
+) -> tuple[Supervised, str]:
     """Start the tables' service on a free loopback port; returns it with its endpoint URL.
 
     Its tables live in `kept`, else in a folder of `work_dir`, so that it is started again where it was when it ends by
     itself.
     """
     data = kept.tables if kept else work_dir / "tables"
-    command = ["harness.data_plane.tables", "--data", str(data), "--region", region, "--capacity", capacity]
+    command = ["harness.data_plane.tables", "--data", str(data), "--region", region, "--capacity", capacity, *chaos]
     return _supervised("tables", work_dir, command, kept)
 
 
 def _supervised(name: str, work_dir: Path, command: list[str], kept: DataFolder | None) -> tuple[Supervised, str]:
     listener = _listener()
     return Supervised(lambda: _data_plane(name, work_dir, command, listener, kept), listener), _url(listener)
+
+
+def chaos_options(work_dir: Path, rules: RuleSet | None) -> list[str]:
+    """Return the options by which processes of the data plane inject faults from now on; [] without rules."""
+    if rules is None:
+        return []
+    path = work_dir / "chaos.toml"
+    path.write_text(rules.text, "utf-8")
+    return ["--chaos", str(path), "--chaos-began", str(time.monotonic())]
+
+
+def chaos_counts(url: str) -> list[dict[str, int]]:
+    """Return how many requests each rule of a process matched and was injected into; raises EngineError.
+
+    One that was started again counts from then on.
+    """
+    try:
+        try:
+            return _counts(url)
+        except OSError:
+            # It may just have been killed; the next one answers the same.
+            return _counts(url)
+    except OSError as error:
+        raise EngineError(f"{url} does not say which faults it injected: {error}") from error
+
+
+def _counts(url: str) -> list[dict[str, int]]:
+    with direct.open(f"{url}{CONTROL_PATH}", timeout=30) as answer:
+        return list(json.loads(answer.read())["rules"])
 
 
 def _listener() -> socket.socket:

@@ -249,3 +249,24 @@ def test_deploy_with_data_when_the_folder_is_in_use_names_who_has_it(tmp_path: P
         held.close()
     assert isinstance(ended.exception, EngineError)
     assert f"in use by process {os.getpid()}" in str(ended.exception)
+
+
+@pytest.mark.parametrize("words", [("run",), ("deploy",), ("bench", "load"), ("bench", "saturation"), ("bench", "ci")])
+def test_command_when_its_rules_are_wrong_ends_before_anything_starts(
+    command: Command, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[[rule]]\nservice = "dynamodb"\noperation = "*"\neffect = "drop"\nwhen = "never"')
+    ended = command(*words, "--chaos", str(path))
+    assert ended.code == 2
+    assert "mine.toml, rule 1: when = 'never'" in " ".join(ended.err.split())
+    path.write_text(path.read_text().replace("never", "after"))
+    ended = command(*words, "--chaos", str(path), "--engine", "localstack")
+    assert (ended.code, "leave --chaos out" in " ".join(ended.err.split())) == (2, True)
+
+
+def test_suite_when_it_runs_no_engine_refuses_chaos(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[[rule]]\nservice = "sqs"\noperation = "*"\neffect = "latency"\nseconds = 1\n')
+    ended = command("bench", "suite", "clean", "--chaos", str(path))
+    assert (ended.code, "--chaos: suite clean runs no engine" in ended.err) == (2, True)
