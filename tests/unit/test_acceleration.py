@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ministack.services import dynamodb
 
 from harness.engines.embedded.acceleration import FastJson, FastValidation, LeanBatchWrite, fast_item_size, fast_uuid
+from tests.depth import examples
 
 ATTRIBUTE = st.recursive(
     st.builds(lambda s: {"S": s}, st.text(max_size=20))
@@ -43,7 +44,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_fast_json_when_it_stands_in_for_json_means_the_same(value: Any) -> None:
     assert json.loads(FastJson.dumps(value, ensure_ascii=False)) == json.loads(json.dumps(value))
     assert FastJson.loads(json.dumps(value)) == json.loads(json.dumps(value))
@@ -121,7 +122,7 @@ def answer(error: Any) -> Any:
 
 
 @given(ITEM, st.sampled_from([None, "pk"]), st.sampled_from([None, "sk"]))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_validation_when_done_fast_refuses_and_canonicalises_alike(item: Any, pk: str | None, sk: str | None) -> None:
     fast, original = copy.deepcopy(item), copy.deepcopy(item)
     mine = FastValidation(dynamodb)
