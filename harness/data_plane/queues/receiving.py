@@ -10,7 +10,7 @@ from harness.data_plane.queues import limits, message_attributes
 from harness.data_plane.queues.attributes import READABLE
 from harness.data_plane.queues.errors import SqsError, invalid_value
 from harness.data_plane.queues.fifo import FifoQueue
-from harness.data_plane.queues.message import Message
+from harness.data_plane.queues.message import Extra, Message, all_receives, body_of, id_of, md5_of
 from harness.data_plane.queues.queue import Queue
 from harness.data_plane.queues.requests import Request, integer, optional_text, texts
 
@@ -30,6 +30,11 @@ _SYSTEM = frozenset(
 )
 _KNOWN = _SYSTEM | READABLE
 EMPTY = b"{}"
+_PLAIN = (
+    b'{"MessageId":"%b","ReceiptHandle":"%b.%d.%d","MD5OfBody":"%b","Body":%b,"Attributes":{"SenderId":"%b",'
+    b'"SentTimestamp":"%d","ApproximateReceiveCount":"%d","ApproximateFirstReceiveTimestamp":"%d"}}'
+)
+"""A message of which every system attribute is asked for and which has only those that all have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +103,49 @@ def render(queue: Queue, messages: list[Message], asked: Receive, sender: bytes)
     if not messages:
         return EMPTY
     parts = []
-    for message in messages:
+    token = queue.token.encode()
+    everything = "All" in asked.system
+    for message, (content, extra) in zip(messages, queue.journal.contents(messages), strict=True):
+        if everything and extra is None:
+            # What nearly all messages are.
+            parts.append(
+                _PLAIN
+                % (
+                    id_of(content),
+                    token,
+                    message.number,
+                    message.receives,
+                    md5_of(content),
+                    body_of(content),
+                    sender,
+                    message.sent,
+                    message.receives,
+                    message.first_received,
+                )
+            )
+            continue
         head = b'{"MessageId":"%b","ReceiptHandle":"%b","MD5OfBody":"%b","Body":%b' % (
-            message.message_id,
+            id_of(content),
             queue.handle(message).encode(),
-            message.md5,
-            message.body,
+            md5_of(content),
+            body_of(content),
         )
         tail = b"}"
         if asked.system:
-            tail = _system(message, asked.system, sender) + tail
-        if asked.attributes and message.extra is not None and message.extra.attributes:
-            tail = _attributes(message.extra.attributes, message.extra.md5, asked.attributes) + tail
+            tail = _system(message, extra, asked.system, sender) + tail
+        if asked.attributes and extra is not None and extra.attributes:
+            tail = _attributes(extra.attributes, extra.md5, asked.attributes) + tail
         parts.append(head + tail)
     return b'{"Messages":[%b]}' % b",".join(parts)
 
 
-def _system(message: Message, names: frozenset[str], sender: bytes) -> bytes:
-    everything = "All" in names
-    if everything and message.extra is None:
-        return (
-            b',"Attributes":{"SenderId":"%b","SentTimestamp":"%d","ApproximateReceiveCount":"%d",'
-            b'"ApproximateFirstReceiveTimestamp":"%d"}'
-            % (sender, message.sent, message.receives, message.first_received)
-        )
+def _system(message: Message, extra: Extra | None, names: frozenset[str], sender: bytes) -> bytes:
     values: dict[str, str] = {
         "SenderId": sender.decode(),
         "SentTimestamp": str(message.sent),
-        "ApproximateReceiveCount": str(message.all_receives),
+        "ApproximateReceiveCount": str(all_receives(message, extra)),
         "ApproximateFirstReceiveTimestamp": str(message.first_received),
     }
-    extra = message.extra
     if extra is not None:
         optional = {
             "MessageGroupId": extra.group,
@@ -138,7 +155,7 @@ def _system(message: Message, names: frozenset[str], sender: bytes) -> bytes:
             "DeadLetterQueueSourceArn": extra.source_arn or None,
         }
         values.update({name: value for name, value in optional.items() if value is not None})
-    found = values if everything else {name: value for name, value in values.items() if name in names}
+    found = values if "All" in names else {name: value for name, value in values.items() if name in names}
     return b',"Attributes":' + orjson.dumps(found) if found else b""
 
 
