@@ -12,7 +12,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from harness.commands.load import load, saturation
-from harness.commands.options import EngineName, Out, Profile, Rows, out
+from harness.commands.options import Chaos, EngineName, Out, Profile, Rows, chaos_rules, out
 from harness.errors import ExitCode, UsageError
 from harness.suites.catalogue import summaries
 
@@ -121,6 +121,7 @@ def bench_suite(
     repetitions: Repetitions = None,
     engine: EngineName = "embedded",
     profile: Profile = "local",
+    chaos: Chaos = None,
     out_dir: Out = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
@@ -130,17 +131,20 @@ def bench_suite(
     from harness.report import write_report
     from harness.results import new_run_folder
     from harness.run.record import recorded
-    from harness.suites.model import load_suite
+    from harness.suites.model import Kind, load_suite
     from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 
     suite = load_suite(name)
+    rules = chaos_rules(chaos, engine)
+    if rules is not None and suite.kind is Kind.CLEAN:
+        raise UsageError(f"--chaos: suite {suite.name} runs no engine", hint="leave --chaos out")
     if repetitions is not None:
         if repetitions < 1:
             raise UsageError(f"--repetitions is {repetitions}, 1 or more are needed")
         suite = replace(suite, repetitions=repetitions)
     folder = new_run_folder(out_dir)
     with recorded(folder):
-        document = run_suite(suite, SuiteOptions(engine, profile, out, quiet=as_json), folder)
+        document = run_suite(suite, SuiteOptions(engine, profile, out, quiet=as_json, chaos=rules), folder)
         page = write_report(folder)
     if as_json:
         print(json.dumps(document))  # noqa: T201
@@ -157,10 +161,11 @@ def _suite_command(name: str) -> Callable[..., None]:
         repetitions: Repetitions = None,
         engine: EngineName = "embedded",
         profile: Profile = "local",
+        chaos: Chaos = None,
         out_dir: Out = Path("runs"),
         as_json: AsJson = False,
     ) -> None:
-        bench_suite(name, repetitions, engine, profile, out_dir, as_json)
+        bench_suite(name, repetitions, engine, profile, chaos, out_dir, as_json)
 
     return run
 

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from harness.commands.options import Dirty, EngineName, Out, Params, Profile, Seed, out, parse_parameters
+from harness.commands.options import (
+    Chaos,
+    Dirty,
+    EngineName,
+    Out,
+    Params,
+    Profile,
+    Seed,
+    chaos_rules,
+    out,
+    parse_parameters,
+)
 from harness.errors import ExitCode
 
 Shape = Annotated[str, typer.Option(help="How the rate runs over time: steady, ramp, spike, soak.")]
@@ -59,6 +70,7 @@ def load(
     engine: EngineName = "embedded",
     profile: Profile = "local",
     param: Params = None,
+    chaos: Chaos = None,
     out_dir: Out = Path("runs"),
     stall_timeout: StallTimeout = 120.0,
     as_json: AsJson = False,
@@ -84,6 +96,7 @@ def load(
     from harness.results import new_run_folder
     from harness.run.record import LOGS, recorded
 
+    rules = chaos_rules(chaos, engine)
     chosen = (
         rate if rate is not None else DEFAULT_RATES.get(engine, OTHER_RATE) * (SOAK_SHARE if shape == "soak" else 1)
     )
@@ -113,7 +126,7 @@ def load(
         refuse_if_too_many(rows_of(spec))
     loader = Loader(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
+    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS, chaos=rules) as started:
         finished = loader.run(started, options, folder)
     if as_json:
         print(json.dumps(finished.result))  # noqa: T201
@@ -139,6 +152,7 @@ def saturation(
     engine: EngineName = "embedded",
     profile: Profile = "local",
     param: Params = None,
+    chaos: Chaos = None,
     out_dir: Out = Path("runs"),
     stall_timeout: StallTimeout = 120.0,
     as_json: AsJson = False,
@@ -157,10 +171,11 @@ def saturation(
     from harness.load.schedule import LoadSpec
     from harness.load.search import Searcher, SearchOptions, line
     from harness.load.summary import print_audit
-    from harness.results import new_run_folder, void_reason
+    from harness.results import chaos_of, new_run_folder, void_reason
     from harness.run.record import LOGS, recorded
-    from harness.run.summary import print_doubt
+    from harness.run.summary import print_chaos, print_doubt
 
+    rules = chaos_rules(chaos, engine)
     first = start if start is not None else DEFAULT_RATES.get(engine, OTHER_RATE)
     options = SearchOptions(
         start=first,
@@ -175,13 +190,14 @@ def saturation(
     )
     searcher = Searcher(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
+    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS, chaos=rules) as started:
         found = searcher.search(started, options, folder)
     if as_json:
         print(json.dumps(found.result))  # noqa: T201
     else:
         out.print(f"\nsaturation [bold]{line(found)}[/]", highlight=False, soft_wrap=True)
         print_doubt(out, found.result)
+        print_chaos(out, chaos_of(found.result))
         print_audit(out, found.found.audit)
         if found.warmed is not None and not all_conserved(found.warmed):
             out.print("warm-up:")

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from harness.commands.options import (
+    Chaos,
     Dirty,
     EngineName,
     Out,
@@ -19,6 +20,7 @@ from harness.commands.options import (
     Quarantine,
     Rows,
     Seed,
+    chaos_rules,
     out,
     parse_parameters,
     wait_for_interrupt,
@@ -42,6 +44,7 @@ def run(
     engine: EngineName = "embedded",
     profile: Profile = "local",
     param: Params = None,
+    chaos: Chaos = None,
     out_dir: Out = Path("runs"),
     stall_timeout: Annotated[
         float, typer.Option(help="Give up when nothing that should move does for this many seconds.")
@@ -60,6 +63,7 @@ def run(
       harness run --rows 50000 --poison 0.01   a small run with many bad rows
       harness run --file my.csv                your own file
       harness run -p RowsPerMessage=1          one row a message, as in the published design
+      harness run --chaos rules.toml           with faults injected: docs/chaos.md
     """
     from harness.corpus import CorpusSpec
     from harness.engines.registry import create
@@ -70,6 +74,7 @@ def run(
     from harness.session import remember
 
     parameters = parse_parameters(param)
+    rules = chaos_rules(chaos, engine)
     if file is not None and not file.is_file():
         raise UsageError(f"{file} is not a file")
     spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
@@ -77,7 +82,7 @@ def run(
     runner = Runner(out, quiet=as_json)
     given = runner.prepare(options, in_memory=engine == "embedded")
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
+    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS, chaos=rules) as started:
         finished = runner.run(started, given, options, folder)
         if as_json:
             print(json.dumps(finished.result))  # noqa: T201
@@ -120,6 +125,7 @@ def deploy(
     engine: EngineName = "embedded",
     profile: Profile = "local",
     param: Params = None,
+    chaos: Chaos = None,
     once: Annotated[
         bool, typer.Option(help="Deploy to an engine that stays up by itself (LocalStack), and end.")
     ] = False,
@@ -130,12 +136,14 @@ def deploy(
     """
     from harness.engines.registry import create, outlives_its_command
     from harness.run.core import STACK, TEMPLATE
+    from harness.run.summary import print_chaos
     from harness.session import remember
 
     parameters = parse_parameters(param)
+    rules = chaos_rules(chaos, engine)
     if once and not outlives_its_command(engine):
         raise UsageError(f"--once: the functions of engine {engine} end with this command", hint="leave --once out")
-    with create(engine, profile=profile) as started:
+    with create(engine, profile=profile, chaos=rules) as started:
         deployment = started.deploy(TEMPLATE, parameters, stack_name=STACK)
         table = Table("output", "value", box=None, header_style="bold")
         for key, value in sorted(deployment.outputs.items()):
@@ -152,6 +160,7 @@ def deploy(
             return
         with remember(started, deployment):
             wait_for_interrupt()
+        print_chaos(out, started.report().chaos)
 
 
 def doctor() -> None:

@@ -6,7 +6,7 @@ telemetry that the functions write to CloudWatch Logs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,12 +48,17 @@ class Deployment:
 
 @dataclass(frozen=True)
 class EngineReport:
-    """What an engine says of itself for `result.json`: versions, limits in force, per-function figures."""
+    """What an engine says of itself for `result.json`: versions, limits in force, per-function figures.
+
+    `chaos` are the rules in force as they were written, each with `rule` (its number), `matched` and `injected`
+    (requests so far).
+    """
 
     name: str
     versions: Mapping[str, str]
     limits: Mapping[str, str]
     functions: Mapping[str, Mapping[str, Any]]
+    chaos: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

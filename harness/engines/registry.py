@@ -5,21 +5,32 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness.data_plane.chaos.rules import RuleSet
 from harness.engines.base import Engine
 from harness.errors import UsageError
 
 ENGINES = ("embedded", "localstack", "localstack-data")
 
 
-def create(name: str, *, work_dir: Path | None = None, profile: str = "local", logs: Path | None = None) -> Engine:
+def create(
+    name: str,
+    *,
+    work_dir: Path | None = None,
+    profile: str = "local",
+    logs: Path | None = None,
+    chaos: RuleSet | None = None,
+) -> Engine:
     """Return a new, unstarted engine; raises UsageError naming the engines there are.
 
     `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends.
+    `chaos` are rules of faults to inject, which the embedded engine alone can.
     """
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
-        return EmbeddedEngine(work_dir, profile, logs=logs)
+        return EmbeddedEngine(work_dir, profile, logs=logs, chaos=chaos)
+    if chaos is not None and name in ENGINES:
+        raise no_chaos(name)
     if name == "localstack":
         from harness.engines.localstack import LocalStackEngine
 
@@ -34,6 +45,14 @@ def create(name: str, *, work_dir: Path | None = None, profile: str = "local", l
 
         return LocalStackDataEngine(profile=profile, logs=logs)
     raise UsageError(f"engine {name!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")
+
+
+def no_chaos(name: str) -> UsageError:
+    """Return the error of an engine that cannot inject faults."""
+    return UsageError(
+        f"--chaos: engine {name} injects no faults, its queues and tables are LocalStack's",
+        hint="leave --chaos out, or choose --engine embedded",
+    )
 
 
 def outlives_its_command(name: str) -> bool:

@@ -47,7 +47,10 @@ def run_page(stored: Stored) -> Page:
             Section("Stages", tables=_known([sections.stage_table(result), sections.function_table(result)])),
             _audit(result),
             Section(
-                "Environment", tables=_known([*sections.environment_tables(result), sections.ceiling_table(result)])
+                "Environment",
+                tables=_known(
+                    [sections.chaos_table(result), *sections.environment_tables(result), sections.ceiling_table(result)]
+                ),
             ),
         ],
     )

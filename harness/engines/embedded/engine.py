@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from harness.data_plane.chaos.rules import RuleSet
 from harness.engines import packaging, stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.clients import Clients
@@ -37,7 +38,7 @@ class EmbeddedEngine:
     `work_dir` (default: a temporary folder) holds logs, function code and environments, and is removed by
     `stop`. `endpoints` overrides services, so that for instance DynamoDB may live elsewhere. `logs` is a folder in
     which the logs are kept when the engine ends, however it ends. `capacity` is "unlimited", or "aws" for tables
-    that throttle as AWS's do.
+    that throttle as AWS's do. `chaos` are rules of faults that queues and tables inject.
     """
 
     name = "embedded"
@@ -52,6 +53,7 @@ class EmbeddedEngine:
         service_endpoints: Mapping[str, str] | None = None,
         logs: Path | None = None,
         capacity: str = "unlimited",
+        chaos: RuleSet | None = None,
     ) -> None:
         self._given_dir = work_dir
         self._profile = profile
@@ -61,6 +63,7 @@ class EmbeddedEngine:
         self._services = dict(self._service_endpoints)
         self._logs = logs
         self._capacity = capacity
+        self._chaos = chaos
         self._token = secrets.token_urlsafe(24)
         self._work_dir: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -103,11 +106,12 @@ class EmbeddedEngine:
                 self._guard = processes.start_guard(work_dir, self._logs)
             data, self._data_url = processes.start_data_services(work_dir)
             self._children.append(data)
+            chaos = processes.chaos_options(work_dir, self._chaos)
             if "sqs" not in self._service_endpoints:
-                queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION)
+                queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION, chaos)
                 self._children.append(queues)
             if "dynamodb" not in self._service_endpoints:
-                tables, url = processes.start_tables(work_dir, REGION, self._capacity)
+                tables, url = processes.start_tables(work_dir, REGION, self._capacity, chaos)
                 self._children.append(tables)
                 self._services |= {"dynamodb": url, "dynamodbstreams": url}
             runtime = packaging.link_runtime(work_dir / "runtime")
@@ -199,7 +203,18 @@ class EmbeddedEngine:
         versions["python"] = sys.version.split()[0]
         service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
         service["restarts"] = {child.name: child.restarts for child in self._children if isinstance(child, Supervised)}
-        return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service})
+        functions = {**answer["functions"], "_service": service}
+        return EngineReport(self.name, versions, limits, functions, self._injected())
+
+    def _injected(self) -> list[dict[str, Any]]:
+        """Return the chaos rules with what they did so far; rules of a service that lives elsewhere did nothing."""
+        if self._chaos is None:
+            return []
+        counts: dict[int, dict[str, int]] = {}
+        for service in ("sqs", "dynamodb"):
+            if service not in self._service_endpoints:
+                counts |= {found["rule"]: found for found in processes.chaos_counts(self._services[service])}
+        return [{"matched": 0, "injected": 0, **rule, **counts.get(rule["rule"], {})} for rule in self._chaos.to_json()]
 
     def activity(self) -> Activity:
         """Return what is under way, and every function's part of it by short name."""
