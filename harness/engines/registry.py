@@ -18,17 +18,21 @@ def create(
     work_dir: Path | None = None,
     profile: str = "local",
     logs: Path | None = None,
+    data: Path | None = None,
     chaos: RuleSet | None = None,
 ) -> Engine:
     """Return a new, unstarted engine; raises UsageError naming the engines there are.
 
-    `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends.
-    `chaos` are rules of faults to inject, which the embedded engine alone can.
+    `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends. `data` is a
+    folder that keeps tables and queues for the next engine, and `chaos` are rules of faults to inject: the embedded
+    engine alone has them.
     """
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
-        return EmbeddedEngine(work_dir, profile, logs=logs, chaos=chaos)
+        return EmbeddedEngine(work_dir, profile, logs=logs, data=data, chaos=chaos)
+    if name in ENGINES and data is not None:
+        raise UsageError(f"--data {data}: engine {name} keeps its data itself", hint="leave --data out")
     if chaos is not None and name in ENGINES:
         raise no_chaos(name)
     if name == "localstack":
