@@ -68,6 +68,9 @@ class AwsError(Exception):
         self.message = message
         self.status = status
 
+    def __reduce__(self) -> tuple[type[AwsError], tuple[str, str, str, int]]:
+        return type(self), (self.operation, self.code, self.message, self.status)
+
     @property
     def throttled(self) -> bool:
         """Whether capacity was missing."""

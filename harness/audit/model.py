@@ -57,6 +57,11 @@ class Places:
     whole_reason: str = "whole object"
 
 
+def _counters() -> defaultdict[str, Counter[str]]:
+    # A name of the module: reports travel between processes, and lambdas do not.
+    return defaultdict(Counter)
+
+
 @dataclass
 class AuditReport:
     """The verdict over a run. `conserved`: every row is in exactly one place, and unharmed. `as_expected`: every
@@ -71,7 +76,7 @@ class AuditReport:
     rows: int = 0
     updated: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
-    dead_letters: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    dead_letters: dict[str, Counter[str]] = field(default_factory=_counters)
     problems: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     duplicate_letters: int = 0
@@ -112,6 +117,18 @@ class AuditReport:
         self.problems[problem] += 1
         if len(self.findings) < MAX_FINDINGS:
             self.findings.append(Finding(row, problem, detail, self.object_key))
+
+    def merge(self, part: AuditReport) -> None:
+        """Add what was found of some of the rows."""
+        self.rows += part.rows
+        self.updated += part.updated
+        self.items_accounted += part.items_accounted
+        self.duplicate_letters += part.duplicate_letters
+        self.quarantined.update(part.quarantined)
+        for stage, reasons in part.dead_letters.items():
+            self.dead_letters[stage].update(reasons)
+        self.problems.update(part.problems)
+        self.findings += part.findings[: MAX_FINDINGS - len(self.findings)]
 
     def sentence(self) -> str:
         """Return the verdict in one line."""

@@ -36,28 +36,32 @@ _GONE = frozenset(
 
 
 class ItemReader:
-    """Reads items by source and row number; one per thread."""
+    """Reads items by source and row number with a boto3 session's credentials; one per thread."""
 
-    def __init__(self, engine: Engine, table: str) -> None:
-        self._client = JsonClient("dynamodb", engine.session(), engine.endpoints.url("dynamodb"))
+    def __init__(self, session: Any, url: str, table: str) -> None:
+        self._client = JsonClient("dynamodb", session, url)
         self._table = table
 
-    def read(self, source_id: str, rows: Iterable[int], columns: Sequence[str] | None) -> dict[int, Item]:
-        """Return the items of these rows that exist. Without columns only their status is read."""
-        found: dict[int, Item] = {}
+    def read(self, source_id: str, rows: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Return the items of these rows that exist, as DynamoDB's API gives them."""
+        return self._read(source_id, rows, {})
+
+    def read_status(self, source_id: str, rows: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Return of the items of these rows that exist the key and the status."""
+        return self._read(
+            source_id,
+            rows,
+            {"ProjectionExpression": f"{KEY}, #s", "ExpressionAttributeNames": {"#s": "_status"}},
+        )
+
+    def _read(self, source_id: str, rows: Iterable[int], options: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+        found: dict[int, dict[str, Any]] = {}
         keys: list[Any] = [{KEY: {"S": record_id(source_id, row)}} for row in rows]
         while keys:
-            request: dict[str, Any] = {"Keys": keys[:GET_KEYS], "ConsistentRead": True}
-            if columns is None:
-                request |= {
-                    "ProjectionExpression": f"{KEY}, #s",
-                    "ExpressionAttributeNames": {"#s": "_status"},
-                }
-            body = json.dumps({"RequestItems": {self._table: request}})
-            answer = self._client.call("BatchGetItem", body)
+            request: dict[str, Any] = {"Keys": keys[:GET_KEYS], "ConsistentRead": True, **options}
+            answer = self._client.call("BatchGetItem", json.dumps({"RequestItems": {self._table: request}}))
             for raw in answer["Responses"].get(self._table, []):
-                _, row = parse_record_id(raw[KEY]["S"])
-                found[row] = _item(raw, columns)
+                found[parse_record_id(raw[KEY]["S"])[1]] = raw
             left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
             keys = left + keys[GET_KEYS:]
         return found
@@ -67,7 +71,8 @@ class ItemReader:
         self._client.close()
 
 
-def _item(raw: dict[str, dict[str, Any]], columns: Sequence[str] | None) -> Item:
+def item_of(raw: Mapping[str, Mapping[str, Any]], columns: Sequence[str] | None) -> Item:
+    """Return an item that DynamoDB's API gave, its cells in the order of `columns`, others after them."""
     own, cells = {}, {}
     for name, value in raw.items():
         ((kind, text),) = value.items()

@@ -134,12 +134,18 @@ def _make_exception(
 
 def expected_block(spec: CorpusSpec, block: int) -> list[ExpectedRow]:
     """Return what must become of every row of one block (0-based), in order."""
-    made = _render(spec, block)
+    cells, exceptions = expected_cells(spec, block)
     first = block * BLOCK_ROWS + 1
     return [
-        made.exceptions.get(row) or ExpectedRow(row, tuple(text.split(SEPARATOR)), Outcome.UPDATED)
-        for row, text in enumerate(made.plain, first)
+        exceptions.get(row) or ExpectedRow(row, tuple(found), Outcome.UPDATED) for row, found in enumerate(cells, first)
     ]
+
+
+def expected_cells(spec: CorpusSpec, block: int) -> tuple[list[list[str]], dict[int, ExpectedRow]]:
+    """Return the cleaned cells of every row of one block (0-based), in order, and by row number what must become of
+    those that must not be updated, whose cells mean nothing."""
+    made = _render(spec, block)
+    return [text.split(SEPARATOR) for text in made.plain], made.exceptions
 
 
 def generate(path: Path, spec: CorpusSpec, progress: Progress | None = None) -> Manifest:

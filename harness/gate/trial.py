@@ -29,6 +29,7 @@ from harness.gate.trees import Tree
 from harness.host_environment import DOCKER, ENGINE, child_environment
 from harness.metrics import metrics_of
 from harness.results import SCHEMA_VERSION, void_reason
+from harness.signals import signals_held
 
 STOP_SECONDS = 30.0
 _STDERR_LINES = 6
@@ -167,7 +168,7 @@ class ProcessTrials:
         path = tree.path.resolve()
         fixed = {"PYTHONPATH": str(path), "TMPDIR": str(tmp), MARK: str(self._work)}
         variables = child_environment(os.environ, (*ENGINE, *DOCKER), fixed)
-        with out.open("wb") as stdout, err.open("wb") as stderr, processes.signals_held():
+        with out.open("wb") as stdout, err.open("wb") as stderr, signals_held():
             process = subprocess.Popen(
                 [sys.executable, "-m", "harness", *arguments],
                 cwd=path,

@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 
 from harness.audit import AuditReport, audit
-from harness.audit.audit import Audited, count_items
+from harness.audit.audit import count_items
+from harness.audit.blocks import Audited
 from harness.audit.model import Places
 from harness.audit.readers import read_places
 from harness.engines.base import Deployment, Engine

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 
 from handlers.dialect import AUTO, STRICT, Dialect
 from harness.audit import AuditReport, audit
-from harness.audit.audit import Audited, count_items
+from harness.audit.audit import count_items
+from harness.audit.blocks import Audited
 from harness.bench.engine import Loop, measure, shares_of_ceiling
 from harness.corpus import CorpusSpec, ForeignSummary, Manifest, cached, scan_foreign
 from harness.doctor.memory import bytes_for, rows_that_fit

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.audit import audit
-from harness.audit.audit import Audited
+from harness.audit.blocks import Audited
 from harness.commands.application import app
 from harness.corpus import CorpusSpec
 from harness.data_plane.chaos.rules import parse_rules

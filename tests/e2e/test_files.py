@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.audit import audit
-from harness.audit.audit import Audited
+from harness.audit.blocks import Audited
 from harness.corpus import scan_foreign
 from harness.engines.embedded import EmbeddedEngine
 from harness.run.core import STACK, TEMPLATE

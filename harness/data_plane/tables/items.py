@@ -37,6 +37,8 @@ class _Scalar(Struct, forbid_unknown_fields=True, gc=False):
 
 
 _scalars = msgspec.json.Decoder(dict[str, _Scalar])
+_decimals_with_zeros = re.compile(r"-?(?:0|[1-9][0-9]{0,18})\.[0-9]{0,18}0").fullmatch
+"""Numbers such as 12.50, which DynamoDB returns as 12.5."""
 _canonical_number = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{0,18}[1-9])?").fullmatch
 
 
@@ -81,8 +83,8 @@ def read_item(raw: Raw | bytes, schema: KeySchema) -> Item | None:
     if measured is None:
         return None
     size, json_length = measured
-    # The shortest JSON of these attributes is this long. Longer means white space, escapes or a name that comes twice,
-    # which become the shortest, or a second type.
+    # The shortest JSON of these attributes is this long. Longer means white space, escapes, a name that comes twice or
+    # a number that ends with zeros, which become the shortest, or a second type.
     if len(image) != json_length:
         if any((v.S is not UNSET) + (v.N is not UNSET) + (v.NULL is not UNSET) != 1 for v in values.values()):
             return None
@@ -101,7 +103,10 @@ def read_item(raw: Raw | bytes, schema: KeySchema) -> Item | None:
 
 
 def _measure(values: dict[str, _Scalar], length: Callable[[str], int]) -> tuple[int, int] | None:
-    """Return an item's size and the length of its shortest JSON without escapes, None for a value to be looked at."""
+    """Return an item's size and the length of its shortest JSON without escapes, None for a value to be looked at.
+
+    Numbers become canonical in `values`.
+    """
     size = 0
     json_length = 1 + _COMMON_OVERHEAD * len(values)
     for name, value in values.items():
@@ -112,6 +117,8 @@ def _measure(values: dict[str, _Scalar], length: Callable[[str], int]) -> tuple[
             continue
         number = value.N
         if number is not UNSET:
+            if _decimals_with_zeros(number):
+                number = value.N = number.rstrip("0").rstrip(".")
             if number == "-0" or not _canonical_number(number):
                 return None
             bytes_of_number = number_size(number)

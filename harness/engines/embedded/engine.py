@@ -27,6 +27,7 @@ from harness.engines.split_deployment import halve, put_functions
 from harness.errors import EngineError, HarnessError
 from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
+from harness.signals import signals_held
 
 REGION = "us-east-1"
 ACCOUNT_ID = "000000000000"
@@ -107,7 +108,7 @@ class EmbeddedEngine:
         try:
             if self._data is not None:
                 self._kept = DataFolder(self._data)
-            with processes.signals_held():
+            with signals_held():
                 self._work_dir = work_dir = Path(tempfile.mkdtemp(prefix="harness-", dir=self._given_dir))
                 (work_dir / "pids").mkdir()
                 self._guard = processes.start_guard(work_dir, self._logs)

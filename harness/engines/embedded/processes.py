@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -27,17 +26,6 @@ from harness.lambda_service.model import ServiceSettings
 START_SECONDS = 60.0
 _LOOPBACK = "127.0.0.1"
 _BACKLOG = 4096
-
-
-@contextlib.contextmanager
-def signals_held() -> Iterator[None]:
-    """Put Ctrl-C and SIGTERM off until the end of the context, so that what is made in it is known to its maker."""
-    numbers = {signal.SIGINT, signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start_guard(work_dir: Path, logs: Path | None = None) -> subprocess.Popen[bytes]:
