@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from harness.engines.registry import create
 from harness.errors import EngineError
 from tests.contract.fidelity import difference
 from tests.contract.support import Stack, deploy
+from tests.contract.table_support import NewTable, sending_anything, table_request
 
 DeployStack = Callable[..., Stack]
 
@@ -69,3 +72,33 @@ def stack(engine: Engine, tmp_path: Path) -> Iterator[DeployStack]:
     yield deploy_stack
     for made in deployed:
         engine.remove(made.name)
+
+
+@pytest.fixture(scope="session")
+def dynamodb(engine: Engine) -> Any:
+    """A client of tables that sends what it is given, and once."""
+    return sending_anything(engine, "dynamodb")
+
+
+@pytest.fixture(scope="session")
+def streams(engine: Engine) -> Any:
+    """A client of streams that sends what it is given, and once."""
+    return sending_anything(engine, "dynamodbstreams")
+
+
+@pytest.fixture
+def new_table(dynamodb: Any) -> Iterator[NewTable]:
+    """Makes tables that are deleted when the test ends."""
+    made: list[str] = []
+
+    def make(**settings: Any) -> str:
+        name = f"t-{uuid.uuid4().hex[:12]}"
+        dynamodb.create_table(**table_request(name, **settings))
+        made.append(name)
+        dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
+        return name
+
+    yield make
+    for name in made:
+        with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):
+            dynamodb.delete_table(TableName=name)

@@ -14,6 +14,7 @@ import pytest
 
 from harness.engines.embedded import properties
 from harness.lambda_service import mapping_properties
+from tests.contract import fidelity_tables
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "fidelity.md"
 ENGINES = ("embedded", "localstack", "localstack-data")
@@ -253,6 +254,7 @@ BEHAVIOURS: dict[str, dict[str, str]] = {
         "dead_letter_when_moved_keeps_its_id_and_names_its_source": "A dead letter keeps its id and names its source",
         "move_task_when_started_brings_dead_letters_back": "StartMessageMoveTask brings dead letters back",
     },
+    **fidelity_tables.TABLES,
 }
 """Test module to test (without `test_`) to the behaviour of AWS that it states."""
 
@@ -260,11 +262,14 @@ _UNTRIED = Difference(
     "untried", "The test is newer than the last run on this engine.", (Exception, pytest.fail.Exception)
 )
 
+_UNTRIED_TABLES = {test: _UNTRIED for behaviours in fidelity_tables.TABLES.values() for test in behaviours}
+
 DIFFERENCES: dict[str, dict[str, Difference]] = {
     "embedded": {},
     "localstack": {
         **dict.fromkeys(BEHAVIOURS["test_invocation"], _UNTRIED),
         **dict.fromkeys(BEHAVIOURS["test_queues"], _UNTRIED),
+        **_UNTRIED_TABLES,
         "timeout_when_function_has_children_kills_them_too": Difference(
             "depends",
             "The program that starts functions inside the image decides. The build tried kills the function's process "
@@ -338,7 +343,7 @@ DIFFERENCES: dict[str, dict[str, Difference]] = {
         },
         "mapping_when_another_maps_the_same_queue_to_the_function_is_refused_at_deploy": Difference("untried", _AS_AWS),
     },
-    "localstack-data": dict.fromkeys(BEHAVIOURS["test_queues"], _UNTRIED),
+    "localstack-data": {**dict.fromkeys(BEHAVIOURS["test_queues"], _UNTRIED), **_UNTRIED_TABLES},
 }
 """Engine to test (without `test_`) to how it departs from AWS."""
 
@@ -410,6 +415,7 @@ _TITLES = {
     "test_streams": "DynamoDB stream event source mappings",
     "test_filters": "Event filtering",
     "test_mappings": "Event source mappings that are refused",
+    **fidelity_tables.TITLES,
 }
 
 

@@ -1,7 +1,7 @@
 """The service's process: `python -m harness.data_plane.queues --port 0`.
 
-Prints one JSON line when it serves ({"port": ...}) and stops on SIGTERM or SIGINT, or with its parent. Messages are
-kept in memory and end with it.
+Prints one JSON line when it serves ({"port": ...}) and stops on SIGTERM or SIGINT, or with its parent. With `--data`
+the next process on the same directory has its queues and messages.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ GC_THRESHOLDS = (200_000, 50, 1_000)
 
 async def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve on a socket of `listen` until a signal asks to stop."""
-    service = QueueService(settings)
+    try:
+        service = QueueService(settings)
+    except OSError as error:
+        # The text of the system, or of the log, which names the file.
+        print(f"the queues cannot be kept in {settings.data}: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(UNAVAILABLE)
     server = HttpServer(service.handle, Limits(body=MAX_BODY))
     await server.start(listener)
     stop = asyncio.Event()
@@ -43,6 +48,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     print(json.dumps({"port": listener.getsockname()[1]}), flush=True)  # noqa: T201
     await stop.wait()
     await server.stop()
+    service.close()
 
 
 def main() -> None:
@@ -54,7 +60,7 @@ def main() -> None:
         "--fd", type=_descriptor, help="number of an open file descriptor: a socket that listens on 127.0.0.1"
     )
     parser.add_argument(
-        "--data", type=Path, help="directory of the queues' files; messages are kept in memory alone so far"
+        "--data", type=Path, help="directory that keeps everything across restarts (default: nothing is kept)"
     )
     parser.add_argument("--account", type=_account, default="000000000000", help="account id in ARNs and queue URLs")
     parser.add_argument("--region", type=_region, default="us-east-1", help="region in ARNs")
@@ -66,19 +72,15 @@ def main() -> None:
         help="refuse a second purge, and a deleted queue's name, for 60 seconds, as SQS does",
     )
     options = parser.parse_args()
-    if options.data is not None:
-        try:
-            options.data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            print(f"--data {options.data} cannot be made: {error.strerror}", file=sys.stderr)  # noqa: T201
-            sys.exit(UNAVAILABLE)
     die_with_parent(parent_from_environment())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     waits = Waits(limits.PURGE_SECONDS, limits.PURGE_SECONDS) if options.aws_waits else Waits()
-    settings = Settings(options.account, options.region, options.url_base.rstrip("/"), options.in_flight, waits)
+    settings = Settings(
+        options.account, options.region, options.url_base.rstrip("/"), options.in_flight, waits, options.data
+    )
     try:
         listener, bound = listen(options.port or 0, fd=options.fd)
     except OSError as error:

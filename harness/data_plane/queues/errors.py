@@ -23,6 +23,7 @@ _STATUS = {
     "OverLimit": 403,
     "PurgeQueueInProgress": 403,
     "ResourceNotFoundException": 404,
+    "ServiceUnavailable": 503,
     "UnknownOperationException": 404,
 }
 

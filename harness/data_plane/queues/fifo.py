@@ -1,4 +1,4 @@
-"""A FIFO queue, pure: order within message groups, deduplication, receive attempts.
+"""A FIFO queue: order within message groups, deduplication, receive attempts.
 
 A group's messages are received in order, up to the first one that is in flight: it blocks all that came after it, but
 not those before it (observed on AWS: of three messages received together, the two before the one whose visibility was
@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from typing import Any
 
 from harness.data_plane.queues import limits
 from harness.data_plane.queues.errors import invalid_value
+from harness.data_plane.queues.journal import Journal
 from harness.data_plane.queues.message import DELAYED, IN_FLIGHT, READY, Extra, Message
 from harness.data_plane.queues.queue import Exhausted, Queue, QueueConfig
+from harness.data_plane.queues.records import SEEN_IN_GROUP, SEEN_IN_QUEUE
 
 _FIRST_SEQUENCE = 18_897_385_164_275_957_760
 _SEQUENCE_STEP = 256
@@ -52,9 +55,18 @@ class _Group:
 class FifoQueue(Queue):
     """A FIFO queue. Send with `send_in_group`."""
 
-    def __init__(self, arn: str, config: QueueConfig, exhausted: Exhausted, in_flight_limit: int) -> None:
-        super().__init__(arn, config, exhausted, in_flight_limit)
-        self._seen: dict[DeduplicationKey, tuple[str, int]] = {}
+    def __init__(
+        self,
+        arn: str,
+        config: QueueConfig,
+        exhausted: Exhausted,
+        in_flight_limit: int,
+        journal: Journal,
+        identity: int = 0,
+    ) -> None:
+        super().__init__(arn, config, exhausted, in_flight_limit, journal, identity)
+        # Message id, sequence number, until when.
+        self._seen: dict[DeduplicationKey, tuple[str, int, int]] = {}
         self._seen_until: deque[tuple[int, DeduplicationKey]] = deque()
         self._attempts: dict[str, list[tuple[Message, int]]] = {}
         self._attempts_until: deque[tuple[int, str]] = deque()
@@ -81,18 +93,19 @@ class FifoQueue(Queue):
         until = self._seen_until
         while until and until[0][0] <= now:
             self._seen.pop(until.popleft()[1], None)
-        return self._seen.get(deduplication_id) or self._seen.get((group, deduplication_id))
+        found = self._seen.get(deduplication_id) or self._seen.get((group, deduplication_id))
+        return None if found is None else found[:2]
 
     def send_in_group(
         self, now: int, content: bytes, message_id: str, group: str, deduplication_id: str, extra: Extra
     ) -> Message:
         """Add a message that is no duplicate (see `earlier`), with the queue's delay. Returns it."""
-        sequence = _FIRST_SEQUENCE + (self._numbers + 1) * _SEQUENCE_STEP
+        sequence = _FIRST_SEQUENCE + (self.numbers + 1) * _SEQUENCE_STEP
         extra.group, extra.deduplication_id, extra.sequence = group, deduplication_id, sequence
         key: DeduplicationKey = (group, deduplication_id) if self.config.group_deduplication else deduplication_id
-        self._seen[key] = (message_id, sequence)
-        self._seen_until.append((now + limits.DEDUPLICATION_MS, key))
-        return self.put(now, content, now, self.config.delay, extra)
+        self._see(key, message_id, sequence, now + limits.DEDUPLICATION_MS)
+        seen = SEEN_IN_GROUP if self.config.group_deduplication else SEEN_IN_QUEUE
+        return self.put(now, content, now, self.config.delay, extra, seen)
 
     # receiving
 
@@ -123,8 +136,8 @@ class FifoQueue(Queue):
         """As in a standard queue, but a handle ends with its visibility timeout, and using it then is an error."""
         self._advance(now)
         number, receives = self._parse(handle)
-        message = self._received.get(number)
-        if message is None:
+        message = self.messages.get(number)
+        if message is None or not message.receives:
             return None
         if message.receives != receives or message.state != IN_FLIGHT:
             raise invalid_value(handle, "ReceiptHandle", "The receipt handle has expired.")
@@ -133,7 +146,7 @@ class FifoQueue(Queue):
     # groups
 
     def _group(self, message: Message) -> _Group:
-        name = message.extra.group if message.extra is not None and message.extra.group is not None else ""
+        name = message.group or ""
         group = self._groups.get(name)
         if group is None:
             group = self._groups[name] = _Group(name)
@@ -155,7 +168,7 @@ class FifoQueue(Queue):
     def _first_in_flight(self, group: _Group) -> int:
         flying = group.flying
         while flying:
-            message = self._received.get(flying[0])
+            message = self.messages.get(flying[0])
             if message is not None and message.state == IN_FLIGHT:
                 return flying[0]
             heapq.heappop(flying)
@@ -222,3 +235,42 @@ class FifoQueue(Queue):
                 message.state = READY
                 self._ready += 1
                 self._put_ready(message)
+            self.journal.state(self.identity, message)
+
+    # after a restart
+
+    def _restore_in_flight(self, message: Message) -> None:
+        super()._restore_in_flight(message)
+        heapq.heappush(self._group(message).flying, message.number)
+
+    def restore_seen(self, members: dict[str, Any]) -> None:
+        """Take on a deduplication id as `seen_document` gave it; those that are forgotten later come later."""
+        key: DeduplicationKey = members["id"] if members["group"] is None else (members["group"], members["id"])
+        self._see(key, members["message"], int(members["sequence"]), members["until"])
+
+    def _see(self, key: DeduplicationKey, message_id: str, sequence: int, until: int) -> None:
+        self._seen[key] = (message_id, sequence, until)
+        self._seen_until.append((until, key))
+
+    def seen_document(self, extra: Extra, message_id: str, /) -> dict[str, Any] | None:
+        """Return what is to be kept of a message's deduplication id, None when it is forgotten."""
+        group, name = extra.group or "", extra.deduplication_id or ""
+        keys: tuple[DeduplicationKey, ...] = (name, (group, name))
+        for key in keys:
+            found = self._seen.get(key)
+            if found is not None and found[0] == message_id:
+                return {
+                    "seen": self.identity,
+                    "group": None if key == name else group,
+                    "id": name,
+                    "message": message_id,
+                    "sequence": str(found[1]),
+                    "until": found[2],
+                }
+        return None
+
+    def remembers(self, members: dict[str, Any], /) -> bool:
+        """Return whether a deduplication id as `seen_document` gave it is still remembered."""
+        key: DeduplicationKey = members["id"] if members["group"] is None else (members["group"], members["id"])
+        found = self._seen.get(key)
+        return found is not None and found[0] == members["message"]

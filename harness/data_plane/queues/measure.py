@@ -13,9 +13,11 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -29,6 +31,8 @@ class Figures:
     """CPU of the server per call, in ms, and its resident memory, in bytes, with `waiting` messages in the queue.
 
     `floor_ms` is that of a call that does next to nothing (GetQueueUrl): the kernel's, the event loop's and HTTP's.
+    `per_message` is what a waiting message adds to the memory. `restart_s` is the CPU of a process that starts on what
+    is left, in seconds.
     """
 
     waiting: int
@@ -38,6 +42,9 @@ class Figures:
     receive_ms: float
     delete_ms: float
     resident: int
+    per_message: float
+    disk: int
+    restart_s: float
 
 
 class Connection:
@@ -80,10 +87,10 @@ class Connection:
 
 
 @contextmanager
-def service() -> Iterator[tuple[psutil.Process, int]]:
-    """Run a service; yields its process and port."""
+def service(data: Path | None) -> Iterator[tuple[psutil.Process, int]]:
+    """Run a service on a directory, or on temporary files; yields its process and port."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness.data_plane.queues"],
+        [sys.executable, "-m", "harness.data_plane.queues", *(["--data", str(data)] if data else [])],
         stdout=subprocess.PIPE,
         env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
     )
@@ -96,9 +103,9 @@ def service() -> Iterator[tuple[psutil.Process, int]]:
         process.wait()
 
 
-def measure(waiting: int, calls: int, body_bytes: int) -> Figures:
-    """Measure a service of its own with `waiting` messages in the queue."""
-    with service() as (process, port):
+def measure(waiting: int, calls: int, body_bytes: int, data: Path) -> Figures:
+    """Measure a service of its own, on an empty directory, with `waiting` messages in the queue."""
+    with service(data) as (process, port):
         client = Connection(port)
         url = client.ask("CreateQueue", QueueName="measured")["QueueUrl"]
         body = json.dumps({"v": 1, "rows": [["x" * max(1, body_bytes - 26)]]})
@@ -107,8 +114,10 @@ def measure(waiting: int, calls: int, body_bytes: int) -> Figures:
         asked = {"QueueUrl": url, "MaxNumberOfMessages": BATCH, "AttributeNames": ["All"], "WaitTimeSeconds": 5}
         receive = client.request("ReceiveMessage", json.dumps(asked).encode())
         nothing = client.request("GetQueueUrl", b'{"QueueName":"measured"}')
+        empty = process.memory_info().rss
         for _ in range(waiting // BATCH):
             client.call(send)
+        per_message = (process.memory_info().rss - empty) / waiting
         before = _cpu(process)
         for _ in range(calls):
             client.call(nothing)
@@ -131,8 +140,12 @@ def measure(waiting: int, calls: int, body_bytes: int) -> Figures:
             deleting += _cpu(process) - begun
         total = calls // rounds * rounds
         resident = process.memory_info().rss
+    disk = sum(path.stat().st_size for path in data.iterdir())
+    with service(data) as (process, _):
+        restart = _cpu(process)
     scale = 1000 / total
-    return Figures(waiting, body_bytes, floor, sending * scale, receiving * scale, deleting * scale, resident)
+    times = (floor, sending * scale, receiving * scale, deleting * scale)
+    return Figures(waiting, body_bytes, *times, resident, per_message, disk, restart)
 
 
 def _delete(url: str, answer: bytes) -> bytes:
@@ -153,11 +166,13 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=5_000, help="calls of each operation")
     parser.add_argument("--body", type=int, default=300, help="bytes of a body")
     options = parser.parse_args()
-    print("waiting      body     nothing     send 10  receive 10   delete 10  resident")  # noqa: T201
+    print("  waiting    body     nothing     send 10  receive 10   delete 10  resident  a message    disk  restart")  # noqa: T201
     for waiting in options.waiting:
-        f = measure(waiting, options.calls, options.body)
+        with tempfile.TemporaryDirectory() as folder:
+            f = measure(waiting, options.calls, options.body, Path(folder))
         calls = "  ".join(f"{ms:7.3f} ms" for ms in (f.floor_ms, f.send_ms, f.receive_ms, f.delete_ms))
-        print(f"{f.waiting:7,}  {f.body_bytes:6} B  {calls}  {f.resident / 1e6:6.0f} MB")  # noqa: T201
+        memory = f"{f.resident / 1e6:5.0f} MB  {f.per_message:7.0f} B"
+        print(f"{f.waiting:9,} {f.body_bytes:5} B  {calls}  {memory}  {f.disk / 1e6:4.0f} MB  {f.restart_s:5.1f} s")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 RUNNING, COMPLETED, CANCELLED, FAILED = "RUNNING", "COMPLETED", "CANCELLED", "FAILED"
@@ -29,6 +29,15 @@ class MoveTask:
     def __post_init__(self) -> None:
         named = {"taskId": self.task_id, "sourceArn": self.source_arn}
         self.handle = base64.b64encode(json.dumps(named).encode()).decode()
+
+    def to_keep(self) -> dict[str, Any]:
+        """Return the task as the log has it."""
+        return {name: value for name, value in asdict(self).items() if name != "handle"}
+
+    @classmethod
+    def kept(cls, members: dict[str, Any]) -> MoveTask:
+        """Return the task that `to_keep` gave."""
+        return cls(**members)
 
     def allowance(self, now: int) -> int:
         """Return how many messages may be moved at this moment."""

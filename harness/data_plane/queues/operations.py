@@ -129,8 +129,7 @@ class QueueOperations:
             )
         self._check_dead_letter(self._broker.arn(name), wanted, given)
         _check_tags(name, tags)
-        hosted = self._broker.create(now, name, wanted, attributes.config_of(wanted))
-        hosted.tags.update(tags)
+        self._broker.create(now, name, wanted, tags)
         return {"QueueUrl": self.url(name)}
 
     def delete_queue(self, request: Request) -> Answer:
@@ -165,6 +164,7 @@ class QueueOperations:
             )
         hosted.purged = now
         hosted.queue.purge()
+        self._broker.keep(hosted)
         return {}
 
     def list_dead_letter_source_queues(self, request: Request) -> Answer:
@@ -212,6 +212,7 @@ class QueueOperations:
     def _set(self, hosted: Hosted, now: int, wanted: dict[str, str]) -> None:
         hosted.attributes = wanted
         hosted.modified = now
+        self._broker.keep(hosted)
 
     def _check_dead_letter(self, arn: str, wanted: Mapping[str, str], given: Mapping[str, str]) -> None:
         if not given.get("RedrivePolicy"):
@@ -242,6 +243,7 @@ class QueueOperations:
             raise missing("Tags")
         _check_tags(hosted.queue.name, {**hosted.tags, **tags})
         hosted.tags.update(tags)
+        self._broker.keep(hosted)
         return {}
 
     def untag_queue(self, request: Request) -> Answer:
@@ -252,6 +254,7 @@ class QueueOperations:
             raise invalid("Tag keys must be between 1 and 128 characters in length.")
         for key in keys:
             hosted.tags.pop(key, None)
+        self._broker.keep(hosted)
         return {}
 
     def list_queue_tags(self, request: Request) -> Answer:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.data_plane.queues.broker import Hosted
 from harness.data_plane.queues.errors import no_such_queue
+from harness.data_plane.queues.journal import StorageError
 from harness.data_plane.queues.message import Message
 from harness.data_plane.queues.queue import Queue
 from harness.data_plane.queues.receiving import Receive, receive, render
@@ -47,14 +48,22 @@ class LongPolls:
         """Give the queue's visible messages to those who wait; call it whenever some may have become visible."""
         waiting = self._waiting.get(queue)
         now = self._clock()
-        while waiting:
-            poll = next(iter(waiting))
-            if not poll.answer.done():
-                messages: list[Message] = receive(queue, now, poll.asked)
-                if not messages:
-                    break
-                poll.answer.set_result(render(queue, messages, poll.asked, self._sender))
-            del waiting[poll]
+        try:
+            while waiting:
+                # What is noted comes first: nothing may change while it cannot be written.
+                queue.journal.commit()
+                poll = next(iter(waiting))
+                if not poll.answer.done():
+                    messages: list[Message] = receive(queue, now, poll.asked)
+                    queue.journal.commit()
+                    if not messages:
+                        break
+                    poll.answer.set_result(render(queue, messages, poll.asked, self._sender))
+                del waiting[poll]
+        except StorageError as error:
+            for poll in list(waiting or ()):
+                if not poll.answer.done():
+                    poll.answer.set_exception(error)
         self._arm(queue)
 
     def waits(self, queue: Queue) -> bool:

@@ -1,4 +1,4 @@
-"""A standard queue, pure: every method is given the time, nothing waits, nothing is sent.
+"""A standard queue: every method is given the time, nothing waits, nothing is sent. Changes are noted in a journal.
 
 Ready messages stand in order of arrival, those that come back (their visibility timeout ended) before all others;
 delayed and in-flight ones lie in `Deadlines`. No operation walks the queue: each costs O(log n) or less, amortized.
@@ -11,13 +11,17 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from harness.data_plane.queues import limits
 from harness.data_plane.queues.deadlines import Deadlines
 from harness.data_plane.queues.errors import SqsError, invalid_value, not_a_handle
+from harness.data_plane.queues.journal import Journal
 from harness.data_plane.queues.message import DELAYED, GONE, IN_FLIGHT, READY, Extra, Message
+from harness.data_plane.queues.records import NOT_SEEN
 
 _HANDLE_PREFIX = "AQEB"
+_LONGEST_HANDLE = 64
 Exhausted = Callable[["Queue", Message, int], bool]
 """Given a queue, a message that was received as often as its policy allows, and the time: move it to the dead-letter
 queue and return True, or return False when there is none, so that it is received once more."""
@@ -58,14 +62,25 @@ class Counts:
 class Queue:
     """A standard queue."""
 
-    def __init__(self, arn: str, config: QueueConfig, exhausted: Exhausted, in_flight_limit: int) -> None:
+    def __init__(
+        self,
+        arn: str,
+        config: QueueConfig,
+        exhausted: Exhausted,
+        in_flight_limit: int,
+        journal: Journal,
+        identity: int = 0,
+    ) -> None:
         self.arn = arn
         self.config = config
+        self.identity = identity
+        self.journal = journal
+        journal.queues[identity] = self
         self._exhausted = exhausted
         self._limit = in_flight_limit
         # Receipt handles of an earlier queue of the same name are none of this one's.
-        self._token = f"{_HANDLE_PREFIX}{secrets.token_hex(8)}"
-        self._numbers = 0
+        self.token = f"{_HANDLE_PREFIX}{secrets.token_hex(8)}"
+        self.numbers = 0
         self._empty()
 
     @property
@@ -79,15 +94,26 @@ class Queue:
         self._ready = 0
         self._delayed: Deadlines[Message] = Deadlines()
         self._flying: Deadlines[Message] = Deadlines()
-        # Messages that were received at least once, by number: those that a receipt handle may name.
-        self._received: dict[int, Message] = {}
+        self.messages: dict[int, Message] = {}
 
     # sending
 
-    def put(self, now: int, content: bytes, sent: int, delay: int, extra: Extra | None) -> Message:
-        """Add a message and return it. `sent` is earlier than `now` when it comes from another queue; `delay` in ms."""
-        self._numbers += 1
-        message = Message(content, self._numbers, sent, extra)
+    def put(
+        self,
+        now: int,
+        content: bytes,
+        sent: int,
+        delay: int,
+        extra: Extra | None,
+        seen: int = NOT_SEEN,
+        first_received: int = 0,
+    ) -> Message:
+        """Add a message and return it. `sent` is earlier than `now` when it comes from another queue; `delay` in ms;
+        `seen` as in `records`."""
+        self.numbers += 1
+        message = Message(self.numbers, sent, None if extra is None else extra.group)
+        message.first_received = first_received
+        self.messages[message.number] = message
         if delay > 0:
             message.state = DELAYED
             message.due = now + delay
@@ -95,6 +121,7 @@ class Queue:
         else:
             self._ready += 1
             self._put_ready(message)
+        self.journal.put(self.identity, message, content, extra, seen)
         return message
 
     def put_plain(self, now: int, contents: list[bytes]) -> None:
@@ -103,10 +130,13 @@ class Queue:
             for content in contents:
                 self.put(now, content, now, self.config.delay, None)
             return
-        first = self._numbers + 1
-        self._numbers += len(contents)
+        first = self.numbers + 1
+        self.numbers += len(contents)
         self._ready += len(contents)
-        self._fresh.extend([Message(content, number, now) for number, content in enumerate(contents, first)])
+        added = [Message(number, now) for number in range(first, first + len(contents))]
+        self._fresh.extend(added)
+        self.messages.update(zip(range(first, first + len(contents)), added, strict=True))
+        self.journal.put_plain(self.identity, now, added, contents)
 
     # receiving
 
@@ -124,9 +154,7 @@ class Queue:
         taken: list[Message] = []
         while len(taken) < count and (message := self._take(now)) is not None:
             if redrive is not None and message.receives >= redrive.max_receives and self._exhausted(self, message, now):
-                self._received.pop(message.number, None)
-                message.state = GONE
-                self._removed(message)
+                self._leave(message)
                 continue
             taken.append(message)
             self._deliver(now, message, hidden)
@@ -134,6 +162,8 @@ class Queue:
             if hidden <= 0:
                 self._come_back(message)
         self._settle()
+        if taken:
+            self.journal.taken(self.identity, now, now + hidden if hidden > 0 else 0, taken)
         return taken
 
     def redeliver(self, now: int, message: Message, visibility: int | None) -> None:
@@ -141,6 +171,7 @@ class Queue:
         self._flying.discard(message.due, message.number)
         message.due = now + (self.config.visibility if visibility is None else visibility)
         self._flying.add(message.due, message.number, message)
+        self.journal.state(self.identity, message)
 
     def _deliver(self, now: int, message: Message, hidden: int) -> None:
         message.receives += 1
@@ -150,7 +181,6 @@ class Queue:
         message.due = now + hidden
         if hidden > 0:
             self._flying.add(message.due, message.number, message)
-        self._received[message.number] = message
 
     def over_limit(self, now: int) -> bool:
         """Return whether as many messages are in flight as may be."""
@@ -159,7 +189,7 @@ class Queue:
 
     def handle(self, message: Message) -> str:
         """Return the receipt handle of a message that was just received."""
-        return f"{self._token}.{message.number}.{message.receives}"
+        return f"{self.token}.{message.number}.{message.receives}"
 
     # deleting and hiding
 
@@ -198,6 +228,7 @@ class Queue:
             message.state = IN_FLIGHT
             message.due = now + visibility
             self._flying.add(message.due, message.number, message)
+        self.journal.state(self.identity, message)
 
     def remove(self, message: Message) -> None:
         """Take a received message out, wherever it is."""
@@ -205,27 +236,33 @@ class Queue:
             self._flying.discard(message.due, message.number)
         elif message.state == READY:
             self._unready()
+        self._leave(message)
+
+    def _leave(self, message: Message) -> None:
         message.state = GONE
-        message.content = b""
-        self._received.pop(message.number, None)
+        del self.messages[message.number]
+        self.journal.gone(self.identity, message)
         self._removed(message)
 
     def _find(self, now: int, handle: str) -> Message | None:
         """Return the message of a receipt handle, None when it is gone."""
         self._advance(now)
-        return self._received.get(self._parse(handle)[0])
+        message = self.messages.get(self._parse(handle)[0])
+        return message if message is not None and message.receives else None
 
     def _parse(self, handle: str) -> tuple[int, int]:
-        token, _, rest = handle.partition(".")
-        number, _, receives = rest.partition(".")
-        if token != self._token or not (number.isdecimal() and receives.isdecimal() and rest.isascii()):
+        parts = handle.split(".")
+        if len(parts) != 3 or len(handle) > _LONGEST_HANDLE or not handle.isascii():
             raise not_a_handle(handle)
-        if len(rest) > 40:
+        token, number, receives = parts
+        if token != self.token or not (number.isdecimal() and receives.isdecimal()):
             raise not_a_handle(handle)
         return int(number), int(receives)
 
     def purge(self) -> None:
         """Drop every message."""
+        self.journal.emptied(self.messages.values())
+        self.journal.document({"purge": self.identity})
         self._empty()
 
     # looking
@@ -246,11 +283,40 @@ class Queue:
         self._advance(now)
         message = self._take(now)
         if message is not None:
-            self._received.pop(message.number, None)
-            message.state = GONE
-            self._removed(message)
+            self._leave(message)
         self._settle()
         return message
+
+    # after a restart
+
+    def restore(self, messages: dict[int, Message]) -> None:
+        """Take on messages that a log had, by number, each in its state."""
+        self.messages = messages
+        for number in sorted(messages):
+            message = messages[number]
+            if message.state == DELAYED:
+                self._delayed.add(message.due, number, message)
+            elif message.state == IN_FLIGHT:
+                self._restore_in_flight(message)
+            elif message.receives:
+                self._come_back(message)
+            else:
+                self._ready += 1
+                self._put_ready(message)
+
+    def _restore_in_flight(self, message: Message) -> None:
+        self._flying.add(message.due, message.number, message)
+
+    def restore_seen(self, members: dict[str, Any]) -> None:
+        """Take on a deduplication id; a standard queue has none."""
+
+    def seen_document(self, _extra: Extra, _message_id: str, /) -> dict[str, Any] | None:
+        """Return what is to be kept of a message's deduplication id: nothing in a standard queue."""
+        return None
+
+    def remembers(self, _members: dict[str, Any], /) -> bool:
+        """Return whether a deduplication id is still remembered: none is in a standard queue."""
+        return False
 
     def reconfigure(self, now: int, config: QueueConfig) -> None:
         """Take on changed attributes. A changed delay holds for messages sent from now on."""
@@ -313,10 +379,7 @@ class Queue:
         """End a receive."""
 
     def _expire(self, message: Message) -> None:
-        message.state = GONE
-        message.content = b""
-        self._received.pop(message.number, None)
-        self._removed(message)
+        self._leave(message)
 
     def _drop_expired(self, now: int) -> None:
         oldest = now - self.config.retention

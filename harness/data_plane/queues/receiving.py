@@ -10,7 +10,7 @@ from harness.data_plane.queues import limits, message_attributes
 from harness.data_plane.queues.attributes import READABLE
 from harness.data_plane.queues.errors import SqsError, invalid_value
 from harness.data_plane.queues.fifo import FifoQueue
-from harness.data_plane.queues.message import Message
+from harness.data_plane.queues.message import Extra, Message, all_receives, body_of, id_of, md5_of
 from harness.data_plane.queues.queue import Queue
 from harness.data_plane.queues.requests import Request, integer, optional_text, texts
 
@@ -98,25 +98,25 @@ def render(queue: Queue, messages: list[Message], asked: Receive, sender: bytes)
     if not messages:
         return EMPTY
     parts = []
-    for message in messages:
+    for message, (content, extra) in zip(messages, queue.journal.contents(messages), strict=True):
         head = b'{"MessageId":"%b","ReceiptHandle":"%b","MD5OfBody":"%b","Body":%b' % (
-            message.message_id,
+            id_of(content),
             queue.handle(message).encode(),
-            message.md5,
-            message.body,
+            md5_of(content),
+            body_of(content),
         )
         tail = b"}"
         if asked.system:
-            tail = _system(message, asked.system, sender) + tail
-        if asked.attributes and message.extra is not None and message.extra.attributes:
-            tail = _attributes(message.extra.attributes, message.extra.md5, asked.attributes) + tail
+            tail = _system(message, extra, asked.system, sender) + tail
+        if asked.attributes and extra is not None and extra.attributes:
+            tail = _attributes(extra.attributes, extra.md5, asked.attributes) + tail
         parts.append(head + tail)
     return b'{"Messages":[%b]}' % b",".join(parts)
 
 
-def _system(message: Message, names: frozenset[str], sender: bytes) -> bytes:
+def _system(message: Message, extra: Extra | None, names: frozenset[str], sender: bytes) -> bytes:
     everything = "All" in names
-    if everything and message.extra is None:
+    if everything and extra is None:
         return (
             b',"Attributes":{"SenderId":"%b","SentTimestamp":"%d","ApproximateReceiveCount":"%d",'
             b'"ApproximateFirstReceiveTimestamp":"%d"}'
@@ -125,10 +125,9 @@ def _system(message: Message, names: frozenset[str], sender: bytes) -> bytes:
     values: dict[str, str] = {
         "SenderId": sender.decode(),
         "SentTimestamp": str(message.sent),
-        "ApproximateReceiveCount": str(message.all_receives),
+        "ApproximateReceiveCount": str(all_receives(message, extra)),
         "ApproximateFirstReceiveTimestamp": str(message.first_received),
     }
-    extra = message.extra
     if extra is not None:
         optional = {
             "MessageGroupId": extra.group,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import random
 import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from harness.data_plane.http_server import Answer, Headers
 from harness.data_plane.queues import batches, limits, query_protocol, receiving, sending
 from harness.data_plane.queues.broker import Broker
 from harness.data_plane.queues.errors import SqsError, missing
+from harness.data_plane.queues.journal import Journal, StorageError
 from harness.data_plane.queues.operations import QueueOperations, Waits
 from harness.data_plane.queues.polls import LongPolls
 from harness.data_plane.queues.queue import Queue, over_limit
@@ -29,6 +31,8 @@ _TRACE = b"x-amzn-trace-id"
 _JSON = (b"Content-Type", b"application/x-amz-json-1.0")
 _XML = ((b"Content-Type", b"text/xml"),)
 _MOVE_PAUSE = 0.05
+_REQUEST_PREFIX = str(uuid.uuid4())[:24].encode()
+_requests = itertools.count(1)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 Body = bytes | asyncio.Future[bytes]
@@ -36,13 +40,15 @@ Body = bytes | asyncio.Future[bytes]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a service is told. `url_base` begins queue URLs, for instance `http://127.0.0.1:4566`."""
+    """What a service is told. `url_base` begins queue URLs, for instance `http://127.0.0.1:4566`. `data` is the
+    directory that keeps everything across restarts; without one, files without a name have the messages' bodies."""
 
     account: str = "000000000000"
     region: str = "us-east-1"
     url_base: str = "http://127.0.0.1"
     in_flight_limit: int = limits.IN_FLIGHT
     waits: Waits = field(default_factory=Waits)
+    data: Path | None = None
 
 
 def wall_clock() -> Callable[[], int]:
@@ -52,14 +58,26 @@ def wall_clock() -> Callable[[], int]:
 
 
 class QueueService:
-    """All operations of SQS over one broker; `handle` is what an HTTP server needs. Make it inside an event loop."""
+    """All operations of SQS over one broker; `handle` is what an HTTP server needs. Make it inside an event loop.
+
+    Raises OSError when the directory of the settings cannot be used.
+    """
 
     def __init__(self, settings: Settings, clock: Callable[[], int] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._clock = clock or wall_clock()
         self._sender = settings.account.encode()
         self._polls = LongPolls(self._loop, self._clock, self._sender)
-        self.broker = Broker(settings.account, settings.region, self._arrived, in_flight_limit=settings.in_flight_limit)
+        self._journal = Journal(settings.data)
+        self.broker = Broker(
+            settings.account,
+            settings.region,
+            self._arrived,
+            in_flight_limit=settings.in_flight_limit,
+            journal=self._journal,
+        )
+        if settings.data is not None:
+            self.broker.recover()
         queues = QueueOperations(
             self.broker,
             self._clock,
@@ -82,6 +100,11 @@ class QueueService:
             "ChangeMessageVisibility": self._change_visibility,
             "ChangeMessageVisibilityBatch": self._change_visibility_batch,
         }
+        self._loop.call_soon(self._move)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._journal.close()
 
     # HTTP
 
@@ -94,12 +117,20 @@ class QueueService:
             operation = self._operations.get(called[len(_TARGET) :].decode("latin-1"))
             if operation is None or not called.startswith(_TARGET):
                 raise SqsError("UnknownOperationException", f"There is no operation {called.decode('latin-1')}.")
-            answer = operation(_decode(body), headers.get(_TRACE, b""))
+            answer = self._run(operation, _decode(body), headers.get(_TRACE, b""))
         except SqsError as error:
             return _json_error(error)
         if isinstance(answer, bytes):
             return 200, (_JSON, _request_id()), answer
         return self._later_json(answer)
+
+    def _run(self, operation: Callable[[Request, bytes], Body], request: Request, trace: bytes) -> Body:
+        """Run an operation between two commits: what could not be written before comes before anything is changed."""
+        self._journal.commit()
+        try:
+            return operation(request, trace)
+        finally:
+            self._journal.commit()
 
     async def _later_json(self, answer: asyncio.Future[bytes]) -> Answer:
         try:
@@ -114,7 +145,7 @@ class QueueService:
             operation = self._operations.get(action)
             if operation is None:
                 raise query_protocol.not_valid(action)
-            answer = operation(request, trace)
+            answer = self._run(operation, request, trace)
         except SqsError as error:
             return error.status, _XML, query_protocol.render_error(error, request_id)
         if isinstance(answer, bytes):
@@ -184,6 +215,7 @@ class QueueService:
 
     def _changed(self, queue: Queue) -> None:
         if self._polls.waits(queue):
+            self._journal.commit()
             self._polls.pump(queue)
 
     def _arrived(self, queue: Queue) -> None:
@@ -196,7 +228,13 @@ class QueueService:
         if self._move_timer is not None:
             self._move_timer.cancel()
             self._move_timer = None
-        if self.broker.run_moves(self._clock()):
+        try:
+            self._journal.commit()
+            running = self.broker.run_moves(self._clock())
+            self._journal.commit()
+        except StorageError:
+            running = True
+        if running:
             self._move_timer = self._loop.call_later(_MOVE_PAUSE, self._move)
 
 
@@ -243,9 +281,9 @@ def _no_constant(name: str) -> None:
 
 
 def _request_id() -> tuple[bytes, bytes]:
-    """Return the header by which AWS names a request. Unique enough to be looked for in a log, and cheap."""
-    digits = b"%032x" % random.getrandbits(128)
-    return b"x-amzn-RequestId", b"-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    """Return the header by which AWS names a request: a number under the process' own prefix, which costs next to
+    nothing."""
+    return b"x-amzn-RequestId", b"%b%012x" % (_REQUEST_PREFIX, next(_requests))
 
 
 def _json_error(error: SqsError) -> Answer:

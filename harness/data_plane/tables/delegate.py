@@ -15,6 +15,7 @@ from harness.data_plane.tables.costs import consumed, read_cost, write_cost
 from harness.data_plane.tables.keys import key_text
 from harness.data_plane.tables.module import OPERATIONS, Response
 from harness.data_plane.tables.read_meter import METERED, ReadMeter
+from harness.data_plane.tables.refusals import fetches, refusal
 from harness.data_plane.tables.store import Clock
 from harness.data_plane.tables.views import NO_SORT_KEY
 
@@ -49,6 +50,10 @@ class Delegate:
         self._functions: dict[str, Callable[[dict[str, Any]], Response]] = {
             operation: getattr(module, name) for operation, name in OPERATIONS.items()
         }
+        # Set anew by every request.
+        self._fetching = False
+        self._project = module._apply_index_projection
+        module._apply_index_projection = self._projected
         self._meter = ReadMeter(module, ledger, self._held)
         self._expiry: dict[int, tuple[bytes, bytes]] = {}
         self._describe = module._table_description
@@ -66,7 +71,13 @@ class Delegate:
             for each in self._catalog.tables.values():
                 self._catalog.refresh_counts(each)
         with request_scope(*scope):
+            named = self._named(scope, request)
+            definition = named.definition if named is not None else None
+            refused = refusal(self._module, definition, operation, request)
+            if refused is not None:
+                return _refused("ValidationException", refused)
             held = self._scanned(operation, scope, request)
+            self._fetching = fetches(definition, request)
             response = function(request) if held is None else self._scan(held, request)
             if response[0] == 200 and held is None and operation in METERED:
                 response = self._metered(operation, scope, request, response)
@@ -81,6 +92,10 @@ class Delegate:
                 self._catalog.sync()
                 self._configure_all()
         return response
+
+    def _projected(self, item: Any, table: Any, index_name: Any) -> Any:
+        """Return what an index shows of an item; a local one fetches from the table what it lacks, if asked."""
+        return item if self._fetching else self._project(item, table, index_name)
 
     def _held(self, definition: Any) -> HeldTable | None:
         return next((held for held in self._catalog.tables.values() if held.definition is definition), None)

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from harness.data_plane.tables import update_expressions
 from harness.errors import EngineError
 
 SUPPORTED_VERSION = "1.5.33"
@@ -97,6 +98,7 @@ FUNCTIONS = (
     "_add_consumed_capacity",
     "_apply_index_projection",
     "_apply_projection",
+    "_apply_update_expression",
     "_emit_stream_event",
     "_evaluate_condition",
     "_evaluate_legacy_filter",
@@ -109,10 +111,12 @@ FUNCTIONS = (
     "_nesting_level",
     "_normalize_table_name",
     "_paginate_evaluated_items",
+    "_parse_path_from_tokens",
     "_replicate_write",
     "_resolve_index_keys",
     "_resolve_table_key_values",
     "_table_description",
+    "_tokenize",
     "_validate_index_key_values",
     "_validate_item",
     "_values_error_response",
@@ -123,6 +127,8 @@ FUNCTIONS = (
 
 REPLACED = (
     "_add_consumed_capacity",
+    "_apply_index_projection",
+    "_apply_update_expression",
     "_emit_stream_event",
     "_paginate_evaluated_items",
     "_table_description",
@@ -186,6 +192,7 @@ def load() -> Any:
     for name in REPLACED:
         setattr(module, name, _originals.setdefault(name, getattr(module, name)))
     module.json = FastJson
+    module._apply_update_expression = update_expressions.checked(module, module._apply_update_expression)
     return module
 
 

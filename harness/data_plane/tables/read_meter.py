@@ -71,8 +71,7 @@ class ReadMeter:
         if operation == "BatchGetItem":
             self._charge_batch(request, answer)
         elif operation == "TransactGetItems":
-            for entry in request.get("TransactItems", []):
-                self._charge_key(entry["Get"]["TableName"], entry["Get"]["Key"], 2)
+            self._charge_transaction(request, answer)
         elif operation == "GetItem":
             self._charge_key(request["TableName"], request["Key"], 1 if request.get("ConsistentRead") else 0.5)
         elif held is not None:
@@ -107,6 +106,16 @@ class ReadMeter:
             pk = self._module._extract_key_val(key[held.schema.pk])
             self._ledger.require_read(cost.charge(held, key_bytes(held.schema.pk_type, pk)))
         return cost
+
+    def _charge_transaction(self, request: dict[str, Any], answer: dict[str, Any]) -> None:
+        costs: dict[str, list[Cost]] = {}
+        for entry in request["TransactItems"]:
+            name = entry["Get"]["TableName"]
+            costs.setdefault(name, []).append(self._charge_key(name, entry["Get"]["Key"], 2))
+        detail = request.get("ReturnConsumedCapacity", "NONE")
+        if detail != "NONE":
+            capacities = [consumed(name, added(part), detail) for name, part in costs.items()]
+            answer["ConsumedCapacity"] = [{**c, "ReadCapacityUnits": c["CapacityUnits"]} for c in capacities]
 
     def _charge_batch(self, request: dict[str, Any], answer: dict[str, Any]) -> None:
         detail = request.get("ReturnConsumedCapacity", "NONE")

@@ -66,7 +66,12 @@ def _limit(request: dict[str, Any], largest: int) -> int:
             f"1 validation error detected: Value '{value}' at 'limit' failed to satisfy constraint: "
             "Member must have value greater than or equal to 1"
         )
-    return min(value, largest)
+    if value > largest:
+        raise _invalid(
+            f"1 validation error detected: Value '{value}' at 'limit' failed to satisfy constraint: "
+            f"Member must have value less than or equal to {largest}"
+        )
+    return value
 
 
 class Streams:

@@ -129,7 +129,8 @@ def test_deduplication_by_group_and_what_was_remembered_before_the_change() -> N
 def test_sequence_numbers_grow_and_have_twenty_digits() -> None:
     held = HeldFifo()
     held.send("a1", "b1", "a2")
-    numbers = [m.extra.sequence for m in held.queue.receive(held.now, 10) if m.extra is not None]
+    received = held.queue.receive(held.now, 10)
+    numbers = [extra.sequence for _, extra in held.queue.journal.contents(received) if extra is not None]
     assert all(n is not None and len(str(n)) == 20 for n in numbers)
     by_body = dict(zip(["a1", "a2", "b1"], numbers, strict=True))
     assert sorted(by_body, key=lambda body: by_body[body] or 0) == ["a1", "b1", "a2"]

@@ -84,7 +84,7 @@ def test_older_receipt_handle_still_changes_the_visibility() -> None:
         lambda h: h[:-1] + "-1",
         lambda h: h[:-1] + "١",
         lambda h: h[:-1] + " 1",
-        lambda h: Held().queue._token + "." + h.split(".", 1)[1],
+        lambda h: Held().queue.token + "." + h.split(".", 1)[1],
     ],
 )
 def test_receipt_handle_that_the_queue_never_gave_is_refused(change: object) -> None:
