@@ -39,7 +39,7 @@ class ItemReader:
     """Reads items by source and row number; one per thread."""
 
     def __init__(self, engine: Engine, table: str) -> None:
-        self._client = JsonClient("dynamodb", engine.session(), engine.endpoints.url("dynamodb"))
+        self._client = JsonClient("dynamodb", engine.session(), engine.endpoints.observer_url("dynamodb"))
         self._table = table
 
     def read(self, source_id: str, rows: Iterable[int], columns: Sequence[str] | None) -> dict[int, Item]:

@@ -137,7 +137,7 @@ class _Bench:
         shares = [bodies[i::clients] for i in range(clients)]
 
         def send(share: Sequence[str]) -> None:
-            client = JsonClient(service, self._engine.session(), self._engine.endpoints.url(service))
+            client = JsonClient(service, self._engine.session(), self._engine.endpoints.observer_url(service))
             for body in share:
                 client.call(operation, body)
             client.close()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.commands.options import Dirty, EngineName, Out, Params, Profile, Seed, out, parse_parameters
+from harness.commands.options import Capacity, Dirty, EngineName, Out, Params, Profile, Seed, out, parse_parameters
 from harness.errors import ExitCode
 
 Shape = Annotated[str, typer.Option(help="How the rate runs over time: steady, ramp, spike, soak.")]
@@ -58,6 +58,7 @@ def load(
     web_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI.")] = 8089,
     engine: EngineName = "embedded",
     profile: Profile = "local",
+    capacity: Capacity = "unlimited",
     param: Params = None,
     out_dir: Out = Path("runs"),
     stall_timeout: StallTimeout = 120.0,
@@ -75,7 +76,7 @@ def load(
       harness bench load --rows-per-file choice:100=9,50000=1
       harness bench load --web                               by hand, in Locust's web UI
     """
-    from harness.engines.registry import create
+    from harness.engines.registry import check_capacity, create
     from harness.load.core import Loader, LoadOptions, refuse_if_too_many, rows_of
     from harness.load.locust_process import LocustOptions, free_port
     from harness.load.result import require_uploaded
@@ -111,9 +112,10 @@ def load(
     options = LoadOptions(spec, warmup, locust, parse_parameters(param), stall_timeout)
     if engine == "embedded":
         refuse_if_too_many(rows_of(spec))
+    check_capacity(engine, capacity)
     loader = Loader(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
+    with recorded(folder), create(engine, profile=profile, capacity=capacity, logs=folder / LOGS) as started:
         finished = loader.run(started, options, folder)
     if as_json:
         print(json.dumps(finished.result))  # noqa: T201
@@ -138,6 +140,7 @@ def saturation(
     processes: Annotated[int, typer.Option(help="Upload from this many worker processes of this machine.")] = 0,
     engine: EngineName = "embedded",
     profile: Profile = "local",
+    capacity: Capacity = "unlimited",
     param: Params = None,
     out_dir: Out = Path("runs"),
     stall_timeout: StallTimeout = 120.0,
@@ -150,7 +153,7 @@ def saturation(
     fails, when a file is not sent, and when a row is not where it must be; inconclusive when no rate was sustained and
     when the machine slept meanwhile.
     """
-    from harness.engines.registry import create
+    from harness.engines.registry import check_capacity, create
     from harness.load.core import all_conserved
     from harness.load.locust_process import LocustOptions, free_port
     from harness.load.result import require_uploaded
@@ -159,7 +162,7 @@ def saturation(
     from harness.load.summary import print_audit
     from harness.results import new_run_folder, void_reason
     from harness.run.record import LOGS, recorded
-    from harness.run.summary import print_doubt
+    from harness.run.summary import print_consumption, print_doubt
 
     first = start if start is not None else DEFAULT_RATES.get(engine, OTHER_RATE)
     options = SearchOptions(
@@ -173,15 +176,17 @@ def saturation(
         parameters=parse_parameters(param),
         stall_timeout=stall_timeout,
     )
+    check_capacity(engine, capacity)
     searcher = Searcher(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
+    with recorded(folder), create(engine, profile=profile, capacity=capacity, logs=folder / LOGS) as started:
         found = searcher.search(started, options, folder)
     if as_json:
         print(json.dumps(found.result))  # noqa: T201
     else:
         out.print(f"\nsaturation [bold]{line(found)}[/]", highlight=False, soft_wrap=True)
         print_doubt(out, found.result)
+        print_consumption(out, found.result)
         print_audit(out, found.found.audit)
         if found.warmed is not None and not all_conserved(found.warmed):
             out.print("warm-up:")

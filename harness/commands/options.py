@@ -26,6 +26,10 @@ EngineName = Annotated[
 Profile = Annotated[
     str, typer.Option(help="Concurrency profile of our Lambda service (not of LocalStack's): local, 2021, 2026.")
 ]
+Capacity = Annotated[
+    str,
+    typer.Option(help="aws: tables throttle as their capacity says (engine embedded only); unlimited: they never do."),
+]
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Template parameter; repeatable.")
 ]

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from harness.commands.options import (
+    Capacity,
     Dirty,
     EngineName,
     Out,
@@ -41,6 +42,7 @@ def run(
     file: Annotated[Path | None, typer.Option(help="Run your own CSV instead of a generated corpus.")] = None,
     engine: EngineName = "embedded",
     profile: Profile = "local",
+    capacity: Capacity = "unlimited",
     param: Params = None,
     out_dir: Out = Path("runs"),
     stall_timeout: Annotated[
@@ -60,9 +62,10 @@ def run(
       harness run --rows 50000 --poison 0.01   a small run with many bad rows
       harness run --file my.csv                your own file
       harness run -p RowsPerMessage=1          one row a message, as in the published design
+      harness run -p BillingMode=PROVISIONED -p WriteCapacity=500 -p ReadCapacity=500 --capacity aws
     """
     from harness.corpus import CorpusSpec
-    from harness.engines.registry import create
+    from harness.engines.registry import check_capacity, create
     from harness.results import new_run_folder
     from harness.run.core import Runner, RunOptions
     from harness.run.record import LOGS, recorded
@@ -74,10 +77,11 @@ def run(
         raise UsageError(f"{file} is not a file")
     spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
     options = RunOptions(spec, file, parameters, stall_timeout, ceiling)
+    check_capacity(engine, capacity)
     runner = Runner(out, quiet=as_json)
     given = runner.prepare(options, in_memory=engine == "embedded")
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS) as started:
+    with recorded(folder), create(engine, profile=profile, capacity=capacity, logs=folder / LOGS) as started:
         finished = runner.run(started, given, options, folder)
         if as_json:
             print(json.dumps(finished.result))  # noqa: T201
@@ -119,6 +123,7 @@ def generate(
 def deploy(
     engine: EngineName = "embedded",
     profile: Profile = "local",
+    capacity: Capacity = "unlimited",
     param: Params = None,
     once: Annotated[
         bool, typer.Option(help="Deploy to an engine that stays up by itself (LocalStack), and end.")
@@ -135,13 +140,13 @@ def deploy(
     parameters = parse_parameters(param)
     if once and not outlives_its_command(engine):
         raise UsageError(f"--once: the functions of engine {engine} end with this command", hint="leave --once out")
-    with create(engine, profile=profile) as started:
+    with create(engine, profile=profile, capacity=capacity) as started:
         deployment = started.deploy(TEMPLATE, parameters, stack_name=STACK)
         table = Table("output", "value", box=None, header_style="bold")
         for key, value in sorted(deployment.outputs.items()):
             table.add_row(key, value)
         out.print(table)
-        out.print(f"\nendpoint   {started.endpoints.default}", highlight=False)
+        out.print(f"\ncapacity   {capacity}\nendpoint   {started.endpoints.default}", highlight=False)
         out.print(
             f"           AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={started.endpoints.region} "
             f"aws --endpoint-url {started.endpoints.default} s3 cp my.csv s3://{deployment.output('UploadBucket')}/",

@@ -11,15 +11,27 @@ from harness.errors import UsageError
 ENGINES = ("embedded", "localstack", "localstack-data")
 
 
-def create(name: str, *, work_dir: Path | None = None, profile: str = "local", logs: Path | None = None) -> Engine:
-    """Return a new, unstarted engine; raises UsageError naming the engines there are.
+CAPACITIES = ("unlimited", "aws")
+
+
+def create(
+    name: str,
+    *,
+    work_dir: Path | None = None,
+    profile: str = "local",
+    capacity: str = "unlimited",
+    logs: Path | None = None,
+) -> Engine:
+    """Return a new, unstarted engine; raises UsageError naming the engines there are, and for an option that the engine
+    does not have.
 
     `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends.
     """
+    check_capacity(name, capacity)
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
-        return EmbeddedEngine(work_dir, profile, logs=logs)
+        return EmbeddedEngine(work_dir, profile, logs=logs, capacity=capacity)
     if name == "localstack":
         from harness.engines.localstack import LocalStackEngine
 
@@ -34,6 +46,17 @@ def create(name: str, *, work_dir: Path | None = None, profile: str = "local", l
 
         return LocalStackDataEngine(profile=profile, logs=logs)
     raise UsageError(f"engine {name!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")
+
+
+def check_capacity(engine: str, capacity: str) -> None:
+    """Raise UsageError for a capacity that is not known, and for one that the engine cannot enforce."""
+    if capacity not in CAPACITIES:
+        raise UsageError(f"--capacity {capacity} is not known", hint=f"choose one of {', '.join(CAPACITIES)}")
+    if capacity != "unlimited" and engine in ("localstack", "localstack-data"):
+        raise UsageError(
+            f"--capacity {capacity}: the tables of engine {engine} are LocalStack's, which never throttle",
+            hint="leave --capacity out, or choose --engine embedded",
+        )
 
 
 def outlives_its_command(name: str) -> bool:

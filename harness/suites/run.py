@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.corpus import cached
+from harness.engines.base import Engine
 from harness.engines.registry import create
 from harness.errors import EnvironmentProblem
 from harness.fingerprint import fingerprint
@@ -32,6 +33,7 @@ class SuiteOptions:
     engine: str
     profile: str
     console: Console
+    capacity: str = "unlimited"
     quiet: bool = False
 
     def say(self, text: str) -> None:
@@ -93,13 +95,17 @@ def print_aggregate(console: Console, document: Mapping[str, Any]) -> None:
     console.print(f"\n{document['suite']}: {count} repetition{'s' if count != 1 else ''}, {state}", highlight=False)
 
 
+def _engine(options: SuiteOptions, folder: Path) -> Engine:
+    return create(options.engine, profile=options.profile, capacity=options.capacity, logs=folder / LOGS)
+
+
 def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
     from harness.run.core import Runner, RunOptions
 
     asked = RunOptions(suite.corpus, None, dict(suite.parameters), ceiling=False)
     runner = Runner(options.console, quiet=options.quiet)
     given = runner.prepare(asked, in_memory=options.engine == "embedded")
-    with create(options.engine, profile=options.profile, logs=folder / LOGS) as engine:
+    with _engine(options, folder) as engine:
         return runner.run(engine, given, asked, folder).result
 
 
@@ -114,7 +120,7 @@ def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any
     port = free_port("127.0.0.1") if setting.processes else 0
     locust = LocustOptions(users=setting.users, processes=setting.processes, master_port=port)
     asked = LoadOptions(setting.spec, setting.warmup, locust, dict(suite.parameters))
-    with create(options.engine, profile=options.profile, logs=folder / LOGS) as engine:
+    with _engine(options, folder) as engine:
         finished = Loader(options.console, quiet=options.quiet).run(engine, asked, folder)
     if not finished.conserved:
         # The warm-up's files are audited apart; its loss is the repetition's.
@@ -126,7 +132,7 @@ def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any
 def _insert(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
     from harness.bench.insert import run_insert
 
-    with create(options.engine, profile=options.profile, logs=folder / LOGS) as engine:
+    with _engine(options, folder) as engine:
         result = run_insert(engine, suite.corpus, dict(suite.parameters), folder)
     save_result(folder, {"run": folder.name, **result})
     return result

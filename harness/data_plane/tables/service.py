@@ -18,6 +18,7 @@ from harness.data_plane.tables.capacity import Ledger, Throttled
 from harness.data_plane.tables.catalog import Catalog
 from harness.data_plane.tables.delegate import Delegate
 from harness.data_plane.tables.hot import HotOperations
+from harness.data_plane.tables.paths import UNMETERED_PATH, USAGE_PATH
 from harness.data_plane.tables.shapes import WrongType, shapes
 from harness.data_plane.tables.streams import StreamError, Streams
 
@@ -27,10 +28,6 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 TABLES_TARGET = b"DynamoDB_20120810"
 STREAMS_TARGET = b"DynamoDBStreams_20120810"
-USAGE_PATH = "/_tables/usage"
-"""Control path: GET it for what the tables have consumed. No AWS API has it."""
-UNMETERED_PATH = "/_tables/unmetered"
-"""Path of both APIs for who only looks on: what is asked for there is neither counted nor throttled."""
 DEFAULT_ACCOUNT = "000000000000"
 _credential = re.compile(rb"Credential=([^/,\s]+)/[^/,]*/([^/,\s]+)/").search
 _account = re.compile(r"[0-9]{12}").fullmatch
