@@ -251,7 +251,7 @@ def consumed_since(engine: Engine, before: Consumption | None) -> Consumption | 
 def deployed_line(engine: Engine, deployment: Deployment) -> str:
     """Return the line of a run's or load's header about what was deployed, and under which rules tables throttle."""
     return (
-        f"deployed   stack {deployment.stack_name} on engine {engine.name}, capacity {engine.report().capacity}, "
+        f"deployed   stack {STACK} on engine {engine.name}, capacity {engine.report().capacity}, "
         f"{len(deployment.outputs)} outputs"
     )
 

@@ -139,6 +139,7 @@ class _Side:
         self._resource = resource
         self._peak = Peak(now)
         self._settings = settings
+        self._most_provisioned = 0.0
         rate = self._rate(now)
         self._table = Bucket(rate, self._depth(rate), now, min(rate, self._depth(rate)))
         self._maximum: Bucket | None = None
@@ -168,7 +169,7 @@ class _Side:
         if not settings.on_demand:
             return settings.write if self._kind == "Write" else settings.read
         warm = settings.warm_write if self._kind == "Write" else settings.warm_read
-        return max(ON_DEMAND_START[self._kind], warm, 2 * self._peak.value(now))
+        return max(ON_DEMAND_START[self._kind], warm, 2 * self._peak.value(now), self._most_provisioned)
 
     def _depth(self, rate: float) -> float:
         return rate if self._settings.on_demand else rate * BURST_SECONDS
@@ -184,6 +185,9 @@ class _Side:
     def configure(self, settings: Throughput, now: float) -> None:
         """Take over new settings; what has been saved up stays, within the new depth."""
         if settings != self._settings:
+            if not self._settings.on_demand:
+                # Half of it counts as a previous peak once the table is on demand.
+                self._most_provisioned = max(self._most_provisioned, self._rate(now))
             self._settings = settings
             rate = self._rate(now)
             self._set_rate(rate, now)
