@@ -49,9 +49,13 @@ def run(event: dict[str, Any], table: TableWriter, sqs: JsonClient, config: Sett
     now = utc_now()
     # Several messages share one call of 25 puts, and the same row may come twice in them: the last one wins.
     requests: dict[str, str] = {}
+    encoders: dict[tuple[str, tuple[str, ...]], ItemEncoder] = {}
     for delivery in good:
         batch = delivery.batch
-        encoder = ItemEncoder(batch.source_id, batch.columns, {INSERTED_AT: now, STATUS: INSERTED})
+        kind = batch.source_id, batch.columns
+        encoder = encoders.get(kind)
+        if encoder is None:
+            encoder = encoders[kind] = ItemEncoder(*kind, {INSERTED_AT: now, STATUS: INSERTED})
         for row in batch.rows:
             requests[f"{batch.source_id}#{row[0]}"] = encoder.encode(row)
     began = time.perf_counter()

@@ -7,9 +7,10 @@ as arrays that begin with their row number. The format is versioned JSON, docume
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from json.encoder import encode_basestring as quote
 from typing import Any
@@ -100,10 +101,14 @@ def encode_row(row: int, cells: Iterable[str]) -> str:
     return f"[{row},{','.join(map(quote, cells))}]"
 
 
+@lru_cache(maxsize=16)
 def encode_head(
-    source_id: str, columns: Sequence[str], source: Source | None = None, error: RowError | None = None
+    source_id: str, columns: tuple[str, ...], source: Source | None = None, error: RowError | None = None
 ) -> str:
-    """Return a batch's JSON text up to its first row, in ASCII; `close` ends it."""
+    """Return a batch's JSON text up to its first row, in ASCII; `close` ends it.
+
+    The messages of an invocation mostly have the same: one row a message, encoding it took a tenth of `process`.
+    """
     head: dict[str, Any] = {"v": VERSION, "source": {"id": source_id}, "columns": list(columns)}
     if source is not None:
         head["source"] |= {"bucket": source.bucket, "key": source.key, "version": source.version}

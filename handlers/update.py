@@ -44,9 +44,13 @@ def run(event: dict[str, Any], table: TableWriter, sqs: JsonClient, config: Sett
     good, bad = deliveries(event)
     rows: dict[str, tuple[ItemEncoder, Row]] = {}
     now = utc_now()
+    encoders: dict[tuple[str, tuple[str, ...]], ItemEncoder] = {}
     for delivery in good:
         batch = delivery.batch
-        encoder = ItemEncoder(batch.source_id, batch.columns, {PROCESSED_AT: now, STATUS: PROCESSED})
+        kind = batch.source_id, batch.columns
+        encoder = encoders.get(kind)
+        if encoder is None:
+            encoder = encoders[kind] = ItemEncoder(*kind, {PROCESSED_AT: now, STATUS: PROCESSED})
         for row in batch.rows:
             rows[f"{batch.source_id}#{row[0]}"] = (encoder, row)
     began = time.perf_counter()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.lambda_service.activity import wait_running
-from harness.lambda_service.limits import MAX_DESCRIPTORS, MAX_PROCESSES, ControlGroups, Limits
+from harness.lambda_service.limits import MAX_DESCRIPTORS, MAX_PROCESSES, ControlGroups, Limits, read_small_file
 from harness.lambda_service.model import Function, ServiceSettings
 from harness.lambda_service.output import OutputPipe
 from harness.lambda_service.runtime_api import Invocation, RuntimeAnswer, RuntimeApi, error_body
@@ -357,8 +357,7 @@ def base_interpreter() -> str:
 
 
 def _peak_of_process(pid: int) -> int:
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        _, _, peak = read_small_file(f"/proc/{pid}/status").partition(b"VmHWM:")
+        return int(peak.split(None, 1)[0]) * 1024
     return 0

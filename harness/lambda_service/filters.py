@@ -92,6 +92,11 @@ def compile_filters(patterns: Iterable[str], *, text_field: str = "", object_fie
     return match
 
 
+def fields_of(patterns: Iterable[str]) -> frozenset[str]:
+    """Return the dotted names of the fields that patterns look at; raises FilterRefused for what Lambda refuses."""
+    return frozenset(field.name for text in patterns for c in _compile_pattern(text, "", "") for field in c.fields)
+
+
 def _decode_text(text: Any) -> tuple[bool, Any]:
     if not isinstance(text, str):
         return False, None

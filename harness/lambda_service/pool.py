@@ -7,13 +7,14 @@ import logging
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
 from harness.errors import EngineError
-from harness.lambda_service.activity import Deadlines, Work
+from harness.lambda_service.activity import Clock, Deadlines, Work
 from harness.lambda_service.concurrency import ConcurrencyLedger
 from harness.lambda_service.environment import INIT_TIMEOUT_SECONDS, ExecutionEnvironment, Outcome, Sandbox
 from harness.lambda_service.model import Function
@@ -77,9 +78,20 @@ def _not_started(error: Exception, request_id: str) -> Outcome:
 
 
 class EnvironmentPool:
-    """Runs invocations: takes concurrency, reuses or starts an environment, keeps the figures."""
+    """Runs invocations: takes concurrency, reuses or starts an environment, keeps the figures.
 
-    def __init__(self, sandbox: Sandbox, ledger: ConcurrencyLedger) -> None:
+    `make` makes an environment that is not started; `clock` gives monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        ledger: ConcurrencyLedger,
+        make: Callable[[Function, Sandbox], ExecutionEnvironment] = ExecutionEnvironment,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._make = make
+        self._clock = clock
         self.figures: dict[str, FunctionFigures] = defaultdict(FunctionFigures)
         self._sandbox = sandbox
         self._ledger = ledger
@@ -88,7 +100,7 @@ class EnvironmentPool:
         self._busy: set[ExecutionEnvironment] = set()
         self.work = Work()
         """Invocations of all functions, from before their environment is taken until after it is given back."""
-        self.timeouts = Deadlines()
+        self.timeouts = Deadlines(clock)
         """Invocations that run; each ends by its function's time-out."""
 
     def add(self, function: Function) -> None:
@@ -177,7 +189,7 @@ class EnvironmentPool:
                 self._busy.add(environment)
                 return environment
             await environment.close()
-        environment = ExecutionEnvironment(function, self._sandbox)
+        environment = self._make(function, self._sandbox)
         self._busy.add(environment)
         try:
             await environment.start()
@@ -190,7 +202,7 @@ class EnvironmentPool:
     async def _give_back(self, environment: ExecutionEnvironment) -> None:
         self._busy.discard(environment)
         if environment.alive and environment.function.name in self._functions:
-            environment.last_used = time.monotonic()
+            environment.last_used = self._clock()
             self._warm[environment.function.name].append(environment)
         else:
             await environment.close()

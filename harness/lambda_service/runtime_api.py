@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiohttp import web
-
+from harness.lambda_service.http_listener import Answer, HttpListener
 from harness.lambda_service.model import SYNC_PAYLOAD_LIMIT
 
 _NEXT = "/2018-06-01/runtime/invocation/next"
@@ -53,21 +53,17 @@ class RuntimeApi:
         self._offered: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
         self._answer: asyncio.Future[RuntimeAnswer] | None = None
         self._current = ""
-        self._web = web.Server(self._handle, access_log=None, keepalive_timeout=3600.0)
-        self._server: asyncio.Server | None = None
+        self._listener = HttpListener(self._handle)
 
     async def start(self) -> str:
         """Listen on a free loopback port; returns `host:port` for AWS_LAMBDA_RUNTIME_API."""
-        self._server = await asyncio.get_running_loop().create_server(self._web, "127.0.0.1", 0)
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"127.0.0.1:{await self._listener.start()}"
 
     async def stop(self) -> None:
         """Close the listener and its connections."""
         if not self._offered.done():
             self._offered.cancel()
-        if self._server is not None:
-            self._server.close()
-            await self._web.shutdown(timeout=0.1)
+        self._listener.stop()
 
     def offer(self, invocation: Invocation) -> asyncio.Future[RuntimeAnswer]:
         """Hand an invocation to the waiting runtime; the returned future resolves with its answer.
@@ -80,52 +76,51 @@ class RuntimeApi:
         self._offered.set_result(invocation)
         return self._answer
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.path
-        if path == _NEXT and request.method == "GET":
+    async def _handle(self, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
+        if path == _NEXT and method == "GET":
             return await self._next()
-        if path == _INIT_ERROR and request.method == "POST":
-            body = await request.content.read()
+        if path == _INIT_ERROR and method == "POST":
             if not self.init_error.done():
-                self.init_error.set_result(RuntimeAnswer(body, _error_type(request)))
-            return _accepted()
-        if path.startswith(_PREFIX) and request.method == "POST":
+                self.init_error.set_result(RuntimeAnswer(body, _error_type(headers)))
+            return _ACCEPTED
+        if path.startswith(_PREFIX) and method == "POST":
             request_id, _, kind = path[len(_PREFIX) :].partition("/")
-            body = await request.content.read()
-            return self._take(request_id, kind, body, request)
-        return web.json_response({"errorMessage": f"no {request.method} {path}"}, status=404)
+            return self._take(request_id, kind, body, headers)
+        return _refused(404, f"no {method} {path}")
 
-    async def _next(self) -> web.StreamResponse:
+    async def _next(self) -> Answer:
         self.ready.set()
-        invocation = await self._offered
+        # The wait ends with the connection; what is offered must not end with it.
+        invocation = await asyncio.shield(self._offered)
         self._offered = asyncio.get_running_loop().create_future()
-        headers = {
-            "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
-            "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
-            "Lambda-Runtime-Invoked-Function-Arn": invocation.function_arn,
-            "Lambda-Runtime-Trace-Id": _trace_id(invocation.request_id),
-        }
+        headers = [
+            (b"Content-Type", b"application/json"),
+            (b"Lambda-Runtime-Aws-Request-Id", invocation.request_id.encode()),
+            (b"Lambda-Runtime-Deadline-Ms", b"%d" % invocation.deadline_ms),
+            (b"Lambda-Runtime-Invoked-Function-Arn", invocation.function_arn.encode()),
+            (b"Lambda-Runtime-Trace-Id", _trace_id(invocation.request_id).encode()),
+        ]
         if invocation.client_context:
-            headers["Lambda-Runtime-Client-Context"] = invocation.client_context
-        return web.Response(body=invocation.payload, content_type="application/json", headers=headers)
+            headers.append((b"Lambda-Runtime-Client-Context", invocation.client_context.encode()))
+        return 200, headers, invocation.payload
 
-    def _take(self, request_id: str, kind: str, body: bytes, request: web.BaseRequest) -> web.Response:
+    def _take(self, request_id: str, kind: str, body: bytes, headers: Mapping[bytes, bytes]) -> Answer:
         if self._answer is None or self._answer.done() or request_id != self._current:
-            return web.json_response({"errorMessage": f"no invocation {request_id} is running"}, status=400)
+            return _refused(400, f"no invocation {request_id} is running")
         if kind == "error":
-            self._answer.set_result(RuntimeAnswer(body, _error_type(request)))
+            self._answer.set_result(RuntimeAnswer(body, _error_type(headers)))
         elif kind == "response" and len(body) > SYNC_PAYLOAD_LIMIT:
             message = (
                 f"Response payload size ({len(body)} bytes) exceeded maximum allowed payload size "
                 f"({SYNC_PAYLOAD_LIMIT} bytes)."
             )
             self._answer.set_result(RuntimeAnswer(error_body(_TOO_LARGE, message), _TOO_LARGE))
-            return web.json_response({"errorMessage": message}, status=413)
+            return _refused(413, message)
         elif kind == "response":
             self._answer.set_result(RuntimeAnswer(body))
         else:
-            return web.json_response({"errorMessage": f"no answer of kind {kind!r}"}, status=404)
-        return _accepted()
+            return _refused(404, f"no answer of kind {kind!r}")
+        return _ACCEPTED
 
 
 def _trace_id(request_id: str) -> str:
@@ -142,9 +137,13 @@ def error_body(error_type: str, message: str) -> bytes:
     return json.dumps({"errorType": error_type, "errorMessage": message}).encode()
 
 
-def _error_type(request: web.BaseRequest) -> str:
-    return request.headers.get("Lambda-Runtime-Function-Error-Type", "Unhandled")
+def _error_type(headers: Mapping[bytes, bytes]) -> str:
+    return headers.get(b"lambda-runtime-function-error-type", b"Unhandled").decode("latin-1")
 
 
-def _accepted() -> web.Response:
-    return web.json_response({"status": "OK"}, status=202)
+_JSON = ((b"Content-Type", b"application/json"),)
+_ACCEPTED: Answer = (202, _JSON, b'{"status": "OK"}')
+
+
+def _refused(status: int, message: str) -> Answer:
+    return status, _JSON, json.dumps({"errorMessage": message}).encode()

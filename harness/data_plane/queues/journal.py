@@ -136,18 +136,20 @@ class Journal:
             numbers.append(message.number)
 
     def _forget(self, message: Message) -> None:
-        # A put of this very frame is not yet counted: its segment may not exist.
-        if message.place >> LENGTH_BITS >= self.log.end:
+        place, log = message.place, self.log
+        position = place >> LENGTH_BITS
+        # A put of this very frame is not yet counted.
+        if position < log.end:
+            self.live_bytes -= place & LENGTH_MASK
+            log.by_index[position >> log.bits].live -= 1
+        else:
             self._put_count -= 1
-            self._put_bytes -= message.place & LENGTH_MASK
-            return
-        self.live_bytes -= message.place & LENGTH_MASK
-        self.log.segment_of(message.place >> LENGTH_BITS).live -= 1
+            self._put_bytes -= place & LENGTH_MASK
 
     def count(self, message: Message) -> None:
         """Count a message that the log had."""
         self.live_bytes += message.place & LENGTH_MASK
-        self.log.segment_of(message.place >> LENGTH_BITS).live += 1
+        self.log.by_index[message.place >> LENGTH_BITS >> self.log.bits].live += 1
 
     def emptied(self, messages: Iterable[Message]) -> None:
         """Forget the places of messages whose queue was purged or deleted."""

@@ -67,15 +67,16 @@ class Segment:
 
 
 class Log:
-    """The segments, the oldest first. Frames are added at `end`."""
+    """The segments, the oldest first, and by index, a position without its last `bits` bits. `end` is where the next
+    frame will be."""
 
     def __init__(self, directory: Path | None, segment_bits: int = SEGMENT_BITS) -> None:
         """Open what is in the directory; raises OSError, also when another process has it."""
-        self._bits = segment_bits
+        self.bits = segment_bits
         self._full = 1 << segment_bits
         self._directory = directory
         self._lock: int | None = None
-        self._by_index: dict[int, Segment] = {}
+        self.by_index: dict[int, Segment] = {}
         self.segments: list[Segment] = []
         self.size = 0
         self.end = 0
@@ -125,16 +126,12 @@ class Log:
         self.segments.append(segment)
         self.size += segment.size
         self.end = segment.base + segment.size
-        self._by_index[segment.base >> self._bits] = segment
+        self.by_index[segment.base >> self.bits] = segment
         self._cover(segment)
 
     def _cover(self, segment: Segment) -> None:
-        for index in range(segment.base >> self._bits, (self.end >> self._bits) + 1):
-            self._by_index[index] = segment
-
-    def segment_of(self, position: int) -> Segment:
-        """Return the segment in which a position lies."""
-        return self._by_index[position >> self._bits]
+        for index in range(segment.base >> self.bits, (self.end >> self.bits) + 1):
+            self.by_index[index] = segment
 
     @property
     def full(self) -> bool:
@@ -143,8 +140,8 @@ class Log:
 
     def roll(self) -> None:
         """Begin a segment; raises OSError."""
-        index = (self.end >> self._bits) + 1 if self.segments else self.end >> self._bits
-        base = index << self._bits
+        index = (self.end >> self.bits) + 1 if self.segments else self.end >> self.bits
+        base = index << self.bits
         path = None if self._directory is None else self._directory / f"{base:016x}{_SUFFIX}"
         self._add(Segment(base, path))
 
@@ -167,16 +164,16 @@ class Log:
 
     def read(self, position: int, length: int) -> bytes:
         """Return bytes that were written."""
-        segment = self._by_index[position >> self._bits]
+        segment = self.by_index[position >> self.bits]
         return os.pread(segment.fd, length, position - segment.base)
 
     def drop(self, segment: Segment) -> None:
         """Delete a segment."""
         self.segments.remove(segment)
         self.size -= segment.size
-        for index in range(segment.base >> self._bits, ((segment.base + segment.size) >> self._bits) + 1):
-            if self._by_index.get(index) is segment:
-                del self._by_index[index]
+        for index in range(segment.base >> self.bits, ((segment.base + segment.size) >> self.bits) + 1):
+            if self.by_index.get(index) is segment:
+                del self.by_index[index]
         segment.remove()
 
     def close(self) -> None:

@@ -81,6 +81,7 @@ class Queue:
         # Receipt handles of an earlier queue of the same name are none of this one's.
         self.token = f"{_HANDLE_PREFIX}{secrets.token_hex(8)}"
         self.numbers = 0
+        self._advanced = -1
         self._empty()
 
     @property
@@ -324,7 +325,10 @@ class Queue:
         self.config = config
 
     def _advance(self, now: int) -> None:
-        """Make visible what is due."""
+        """Make visible what is due. Nothing becomes due at the instant at which it is hidden."""
+        if now == self._advanced:
+            return
+        self._advanced = now
         for message in self._delayed.take_due(now):
             message.state = READY
             self._ready += 1

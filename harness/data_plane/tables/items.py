@@ -8,6 +8,7 @@ changes a value.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -70,13 +71,37 @@ def number_size(text: str) -> int:
 
 
 def read_item(raw: Raw | bytes, schema: KeySchema) -> Item | None:
-    """Return the item when it is certainly valid and compact, or None."""
+    """Return the item when it is certainly valid, or None; its image is what came where that is compact."""
     image = bytes(raw)
     try:
         values = _scalars.decode(image)
     except NOT_DECODED:
         return None
-    length = _utf8_length if not image.isascii() else len
+    measured = _measure(values, len if image.isascii() else _utf8_length)
+    if measured is None:
+        return None
+    size, json_length = measured
+    # The shortest JSON of these attributes is this long. Longer means white space, escapes or a name that comes twice,
+    # which become the shortest, or a second type.
+    if len(image) != json_length:
+        if any((v.S is not UNSET) + (v.N is not UNSET) + (v.NULL is not UNSET) != 1 for v in values.values()):
+            return None
+        image = msgspec.json.encode(values)
+        # What was escaped need not be ASCII.
+        size = sum(len(name.encode()) for name in values) + sum(map(_value_size, values.values()))
+    if size > MAX_ITEM:
+        return None
+    pk = _key(values, schema.pk, schema.pk_type, MAX_PARTITION_KEY)
+    if pk is None:
+        return None
+    if schema.sk is None:
+        return Item(pk, b"", image, size)
+    sk = _key(values, schema.sk, schema.sk_type, MAX_SORT_KEY)
+    return None if sk is None else Item(pk, sk, image, size)
+
+
+def _measure(values: dict[str, _Scalar], length: Callable[[str], int]) -> tuple[int, int] | None:
+    """Return an item's size and the length of its shortest JSON without escapes, None for a value to be looked at."""
     size = 0
     json_length = 1 + _COMMON_OVERHEAD * len(values)
     for name, value in values.items():
@@ -97,19 +122,14 @@ def read_item(raw: Raw | bytes, schema: KeySchema) -> Item | None:
             json_length += _EMPTY_OVERHEAD - _COMMON_OVERHEAD
         else:
             return None
-    # The shortest JSON of these attributes is this long: longer means white space, escapes, a second type, a name
-    # that comes twice; none of it may be stored.
-    if len(image) != json_length + size:
-        return None
-    if size > MAX_ITEM:
-        return None
-    pk = _key(values, schema.pk, schema.pk_type, MAX_PARTITION_KEY)
-    if pk is None:
-        return None
-    if schema.sk is None:
-        return Item(pk, b"", image, size)
-    sk = _key(values, schema.sk, schema.sk_type, MAX_SORT_KEY)
-    return None if sk is None else Item(pk, sk, image, size)
+    return size, json_length + size
+
+
+def _value_size(value: _Scalar) -> int:
+    text, number = value.S, value.N
+    if text is not UNSET:
+        return len(text.encode())
+    return number_size(number) if number is not UNSET else 1
 
 
 def _key(values: dict[str, _Scalar], name: str, kind: str, limit: int) -> bytes | None:

@@ -10,17 +10,16 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import orjson
-
-from harness.lambda_service.activity import Work
+from harness.lambda_service.activity import Clock, Work
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.concurrency import PollerScaling, Profile
 from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, encode_event, fits, record_size
 from harness.lambda_service.event_sources.partial import failed_items
+from harness.lambda_service.event_sources.projection import decode_whole
+from harness.lambda_service.event_sources.wire import SqsEncoder, SqsMessage, read_messages
 from harness.lambda_service.filters import compile_filters
 from harness.lambda_service.model import SYNC_PAYLOAD_LIMIT, SqsMapping
 from harness.lambda_service.pool import EnvironmentPool, Throttled
@@ -52,15 +51,25 @@ class _Batch:
 
 
 class SqsPoller:
-    """Runs one mapping until stopped: as many concurrent batches as its scaling allows."""
+    """Runs one mapping until stopped: as many concurrent batches as its scaling allows.
+
+    `clock` gives monotonic seconds.
+    """
 
     def __init__(
-        self, mapping: SqsMapping, client: AwsClient, pool: EnvironmentPool, profile: Profile, region: str
+        self,
+        mapping: SqsMapping,
+        client: AwsClient,
+        pool: EnvironmentPool,
+        profile: Profile,
+        region: str,
+        clock: Clock = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._mapping = mapping
         self._client = client
         self._pool = pool
-        self._region = region
+        self._encoder = SqsEncoder(mapping.queue_arn, region)
         self._filter = compile_filters(mapping.filters, text_field="body")
         self._scaling = PollerScaling(profile, mapping.max_concurrency)
         self._workers: list[asyncio.Task[None]] = []
@@ -80,7 +89,7 @@ class SqsPoller:
 
     def concurrency_limit(self) -> int:
         """Return how many batches may run at this moment."""
-        return self._scaling.allowed(time.monotonic())
+        return self._scaling.allowed(self._clock())
 
     async def stop(self) -> None:
         """Stop polling; batches being processed are cut off and will be redelivered by SQS."""
@@ -92,7 +101,7 @@ class SqsPoller:
     async def _supervise(self) -> None:
         self._visibility = await self._read_visibility()
         while True:
-            allowed = self._scaling.allowed(time.monotonic())
+            allowed = self._scaling.allowed(self._clock())
             while len(self._workers) < allowed:
                 name = f"poller {self._mapping.mapping_id} {len(self._workers)}"
                 self._workers.append(spawn(self._work(len(self._workers)), name))
@@ -115,7 +124,7 @@ class SqsPoller:
         """Gather and process batches for ever. A message that would overfill a batch opens the next one."""
         batch = _Batch()
         while True:
-            if index >= self._scaling.allowed(time.monotonic()) and not batch.records:
+            if index >= self._scaling.allowed(self._clock()) and not batch.records:
                 await asyncio.sleep(0.25)
                 continue
             given = batch
@@ -138,14 +147,14 @@ class SqsPoller:
         messages = await self._receive(min(_RECEIVE_MAX, room), wait)
         self.work.take(len(messages))
         batch.held += len(messages)
-        self._scaling.observe(bool(messages), time.monotonic())
+        self._scaling.observe(bool(messages), self._clock())
         for message in await self._wanted(messages):
             if batch.records and not fits(batch.size, message.data):
                 await self._process(batch.records)
                 batch = _Batch()
-            _add(batch, message)
+            _add(batch, message, self._clock())
         full = len(batch.records) >= mapping.batch_size
-        waited = bool(batch.records) and time.monotonic() - batch.since >= mapping.window_seconds
+        waited = bool(batch.records) and self._clock() - batch.since >= mapping.window_seconds
         if full or waited:
             await self._process(batch.records)
             batch = _Batch()
@@ -155,10 +164,10 @@ class SqsPoller:
         if not batch.records:
             return _LONG_POLL_SECONDS
         # Whole seconds are all that ReceiveMessage knows; a short poll ends a window that is nearly over.
-        return max(0, int(self._mapping.window_seconds - (time.monotonic() - batch.since)))
+        return max(0, int(self._mapping.window_seconds - (self._clock() - batch.since)))
 
-    async def _receive(self, count: int, wait: int) -> list[dict[str, Any]]:
-        answer = await self._client.call(
+    async def _receive(self, count: int, wait: int) -> list[SqsMessage]:
+        answer = await self._client.call_raw(
             "sqs",
             "ReceiveMessage",
             {
@@ -170,35 +179,18 @@ class SqsPoller:
             },
             timeout=wait + 30.0,
         )
-        messages: list[dict[str, Any]] = answer.get("Messages") or []
-        return messages
+        return read_messages(answer)
 
-    async def _wanted(self, messages: list[dict[str, Any]]) -> list[_Message]:
+    async def _wanted(self, messages: list[SqsMessage]) -> list[_Message]:
         """Return the messages that pass the filters; the others are deleted, as Lambda does."""
         wanted: list[_Message] = []
         unwanted: list[_Message] = []
         for message in messages:
-            record = self._record(message)
-            if self._filter is None or self._filter(record):
-                wanted.append(_Message(record["messageId"], record["receiptHandle"], orjson.dumps(record)))
-            else:
-                unwanted.append(_Message(record["messageId"], record["receiptHandle"], b""))
+            data = self._encoder.encode(message)
+            passes = self._filter is None or self._filter(decode_whole(data))
+            (wanted if passes else unwanted).append(_Message(message.MessageId, message.ReceiptHandle, data))
         await self._delete(unwanted)
         return wanted
-
-    def _record(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        attributes = message.get("MessageAttributes") or {}
-        return {
-            "messageId": message["MessageId"],
-            "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"],
-            "attributes": message.get("Attributes") or {},
-            "messageAttributes": {name: _attribute(value) for name, value in attributes.items()},
-            "md5OfBody": message.get("MD5OfBody", ""),
-            "eventSource": "aws:sqs",
-            "eventSourceARN": self._mapping.queue_arn,
-            "awsRegion": self._region,
-        }
 
     async def _process(self, messages: list[_Message]) -> None:
         event = encode_event(message.data for message in messages)
@@ -219,9 +211,9 @@ class SqsPoller:
 
     async def _invoke(self, payload: bytes) -> Any:
         """Invoke, waiting out throttles until the messages would be visible again anyway."""
-        expires = time.monotonic() + self._visibility
+        expires = self._clock() + self._visibility
         pause = 0.1
-        while time.monotonic() < expires:
+        while self._clock() < expires:
             try:
                 return await self._pool.invoke(self._mapping.function, payload)
             except Throttled:
@@ -243,17 +235,8 @@ class SqsPoller:
                 _log.warning("delete from %s: %s", self._mapping.queue_url, failure.get("Code"))
 
 
-def _add(batch: _Batch, message: _Message) -> None:
+def _add(batch: _Batch, message: _Message, now: float) -> None:
     if not batch.records:
-        batch.since = time.monotonic()
+        batch.since = now
     batch.records.append(message)
     batch.size += record_size(message.data)
-
-
-def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
-    converted = {"dataType": value.get("DataType", "String")}
-    if "StringValue" in value:
-        converted["stringValue"] = value["StringValue"]
-    if "BinaryValue" in value:
-        converted["binaryValue"] = value["BinaryValue"]
-    return converted

@@ -7,10 +7,8 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
-
-import orjson
 
 from harness.lambda_service.environment import Outcome
 from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, encode_event, fits
@@ -29,13 +27,6 @@ class StreamRecord(NamedTuple):
     sequence: str
     created: float
     data: bytes
-
-    @staticmethod
-    def encode(record: Mapping[str, Any]) -> StreamRecord:
-        """Encode a record of GetRecords."""
-        change = record["dynamodb"]
-        created = float(change.get("ApproximateCreationDateTime") or 0.0)
-        return StreamRecord(change["SequenceNumber"], created, orjson.dumps(record))
 
 
 class BatchRunner:

@@ -21,9 +21,11 @@ import orjson
 from harness.lambda_service.activity import StreamPosition
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, fits, record_size
+from harness.lambda_service.event_sources.projection import projection
 from harness.lambda_service.event_sources.shards import Position, Shard, ShardTree
 from harness.lambda_service.event_sources.stream_batches import BatchRunner, StreamRecord
-from harness.lambda_service.filters import compile_filters
+from harness.lambda_service.event_sources.wire import Change, ChangeEncoder, read_page
+from harness.lambda_service.filters import compile_filters, fields_of
 from harness.lambda_service.invoker import Destinations
 from harness.lambda_service.model import SYNC_PAYLOAD_LIMIT, Function, StreamMapping
 from harness.lambda_service.pool import EnvironmentPool
@@ -176,10 +178,11 @@ class _ShardReader:
         self._shard = shard
         self._position = position
         self._client = client
-        self._region = region
+        self._encoder = ChangeEncoder(mapping.stream_arn, region)
         self._listed = listed
         self._wall = wall
         self._filter = compile_filters(mapping.filters)
+        self._project = projection(fields_of(mapping.filters))
         self._lanes = [_Lane(mapping, shard, runner, progress) for _ in range(mapping.parallelization)]
         self._last_sequence = ""
         self._latest_since = 0.0
@@ -203,44 +206,41 @@ class _ShardReader:
         """Read once; return the iterator to go on with, None at the shard's end."""
         began = time.monotonic()
         try:
-            answer = await self._client.call(
+            answer = await self._client.call_raw(
                 "dynamodbstreams", "GetRecords", {"ShardIterator": iterator, "Limit": _GET_RECORDS_MAX}
             )
+            page = read_page(answer)
+            found = [self._encoder.encode(raw) for raw in page.Records or ()]
         except AwsCallError as error:
             _log.warning("shard %s: %s", self._shard, error)
             await asyncio.sleep(_IDLE_POLL_SECONDS if error.code == _EXPIRED else _ERROR_PAUSE_SECONDS)
             if error.code in (_EXPIRED, _TRIMMED, _GONE):
                 return await self._iterator(trimmed=error.code == _TRIMMED)
             return iterator
-        records = answer.get("Records") or []
-        self._progress.read(self._shard, began, len(records))
-        if records:
-            self._last_sequence = records[-1]["dynamodb"]["SequenceNumber"]
-            await self._spread(records)
+        self._progress.read(self._shard, began, len(found))
+        if found:
+            self._last_sequence = found[-1][0].SequenceNumber
+            await self._spread(found)
         else:
             await asyncio.sleep(_IDLE_POLL_SECONDS)
-        following: str | None = answer.get("NextShardIterator")
-        return following
+        return page.NextShardIterator
 
-    async def _spread(self, records: list[dict[str, Any]]) -> None:
+    async def _spread(self, found: list[tuple[Change, bytes]]) -> None:
         shares: list[list[StreamRecord]] = [[] for _ in self._lanes]
-        for record in records:
-            record["eventSourceARN"] = self._mapping.stream_arn
-            record.setdefault("awsRegion", self._region)
-            record.setdefault("eventSource", "aws:dynamodb")
-            if self._filter is not None and not self._filter(record):
+        for change, data in found:
+            if self._filter is not None and not self._filter(self._project(data)):
                 continue
-            encoded = StreamRecord.encode(record)
-            if encoded.created >= self._not_before:
-                shares[self._lane_of(record)].append(encoded)
-        self._progress.records.finish(len(records) - sum(map(len, shares)))
+            created = change.ApproximateCreationDateTime or 0.0
+            if created >= self._not_before:
+                shares[self._lane_of(change)].append(StreamRecord(change.SequenceNumber, created, data))
+        self._progress.records.finish(len(found) - sum(map(len, shares)))
         for lane, share in zip(self._lanes, shares, strict=True):
             await lane.put(share)
 
-    def _lane_of(self, record: dict[str, Any]) -> int:
+    def _lane_of(self, change: Change) -> int:
         if len(self._lanes) == 1:
             return 0
-        key = orjson.dumps(record["dynamodb"]["Keys"], option=orjson.OPT_SORT_KEYS)
+        key = orjson.dumps(orjson.loads(bytes(change.Keys)), option=orjson.OPT_SORT_KEYS)
         return zlib.crc32(key) % len(self._lanes)
 
     async def _iterator(self, *, trimmed: bool = False) -> str | None:

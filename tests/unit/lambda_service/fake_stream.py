@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,9 @@ class FakeStream:
     def opened(self) -> list[str]:
         """Return the shards in the order in which they were first opened."""
         return list(dict.fromkeys(shard for shard, _ in self.positions()))
+
+    async def call_raw(self, service: str, operation: str, payload: dict[str, Any], *, timeout: float = 60.0) -> bytes:
+        return json.dumps(await self.call(service, operation, payload, timeout=timeout)).encode()
 
     async def call(
         self, service: str, operation: str, payload: dict[str, Any], *, timeout: float = 60.0

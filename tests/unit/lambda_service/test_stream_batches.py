@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ NOW = 1_800_000_000.0
 
 def record(sequence: int, created: float = NOW) -> StreamRecord:
     change = {"SequenceNumber": str(sequence), "ApproximateCreationDateTime": created}
-    return StreamRecord.encode({"dynamodb": change})
+    return StreamRecord(str(sequence), created, json.dumps({"dynamodb": change}).encode())
 
 
 class Trial:

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 
-from tests.unit.data_plane.queues.test_api import MakeQueue
+from tests.unit.data_plane.queues.api import MakeQueue
 
 NS = "{http://queue.amazonaws.com/doc/2012-11-05/}"
 

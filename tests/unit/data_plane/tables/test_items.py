@@ -1,4 +1,4 @@
-"""What `read_item` accepts is exactly what the complete validation accepts and stores unchanged; the rest it leaves."""
+"""What `read_item` accepts is what the complete validation accepts, with the same values; the rest it leaves."""
 
 from __future__ import annotations
 
@@ -55,13 +55,25 @@ def test_what_is_accepted_is_valid_canonical_and_of_the_right_size(item: dict[st
     assert MODULE._values_error_response(copy.values(), envelope=False) is None
     assert MODULE._validate_item(copy, "id", None) is None
     assert copy == item, "a number was not canonical"
-    assert read == (key.encode(), b"", raw, MODULE._item_size_bytes(item))
+    assert (read.pk, read.sk, read.size) == (key.encode(), b"", MODULE._item_size_bytes(item))
+    assert read.image == raw or b"\\" in raw
+    assert orjson.loads(read.image) == item
 
 
-@given(st.dictionaries(texts.filter(lambda t: t != "id"), texts.map(lambda s: {"S": s}), max_size=4))
-def test_rows_of_plain_strings_are_accepted(attributes: dict[str, Any]) -> None:
-    raw = full(**attributes)
-    assert (read_item(raw, SCHEMA) is not None) == (b"\\" not in raw)
+@given(
+    st.dictionaries(texts.filter(lambda t: t != "id"), texts.map(lambda s: {"S": s}), max_size=4),
+    st.booleans(),
+    st.sampled_from([None, 2]),
+)
+def test_rows_of_strings_are_accepted_however_they_are_written(
+    attributes: dict[str, Any], ascii_only: bool, indent: int | None
+) -> None:
+    item = {"id": {"S": "k"}, **attributes}
+    read = read_item(json.dumps(item, ensure_ascii=ascii_only, indent=indent).encode(), SCHEMA)
+    assert read is not None
+    assert orjson.loads(read.image) == item
+    assert len(read.image) <= len(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode())
+    assert read.size == MODULE._item_size_bytes(item)
 
 
 def test_numbers_and_nulls_of_rows_are_accepted() -> None:
@@ -81,12 +93,26 @@ def test_numbers_and_nulls_of_rows_are_accepted() -> None:
         b'{"id":{"S":"k"},\n"a":{"S":"x"}}',
         b'{"id":{"S":"k"},"id":{"S":"k"}}',
         b'{"id":{"S":"k"},"a":{"S":"x","S":"y"}}',
+        b'{"id":{"S":"\\u006b"}}',
+        b'{"id":{"S":"k"},"a":{"S":"\\u00e9\\ud83d\\ude00"},"b":{"N":"12"} , "c":{"NULL":true}}',
+    ],
+)
+def test_what_is_not_compact_is_stored_compact(raw: bytes) -> None:
+    item = orjson.loads(raw)
+    read = read_item(raw, SCHEMA)
+    assert read is not None
+    assert read.image == orjson.dumps(item)
+    assert read.size == MODULE._item_size_bytes(item)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
         b'{"id":{"S":"k"},"a":{"S":"x","N":"1"}}',
         b'{"id":{"S":"k"},"a":{}}',
         b'{"id":{"S":"k"},"a":{},"b":{"S":"","N":""}}',
         b'{"id":{"S":"k"},"a":{"NULL":false}}',
         b'{"id":{"S":"k"},"a":{"N":"1","NULL":true}}',
-        b'{"id":{"S":"\\u006b"}}',
         b'{"id":{"S":"\xff"}}',
         b'{"id":{"S":"k"}}x',
         b'{"id":{"S":"k"}',
