@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,6 +52,30 @@ def save_result(folder: Path, result: dict[str, Any]) -> Path:
 def memory_scope(result: Mapping[str, Any]) -> str:
     """Return whose memory a result holds, in words: Docker's containers are no children of the harness."""
     return "all processes together" if result["engine"]["name"] == "embedded" else "LocalStack's containers not counted"
+
+
+def chaos_of(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the chaos rules of a result with what they did; none where it ran without, or says nothing of it."""
+    rules: Sequence[Mapping[str, Any]] = result.get("engine", {}).get("chaos") or ()
+    return rules
+
+
+def describe_rule(rule: Mapping[str, Any]) -> str:
+    """Return a chaos rule of a result in words: where, and what it does."""
+    where = f"{rule['service']} {rule['operation']}"
+    if rule.get("resource", "*") != "*":
+        where += f" on {rule['resource']}"
+    effect = rule["effect"]
+    if effect == "error":
+        what = str(rule["code"])
+    elif effect == "partial":
+        what = f"{rule.get('fraction', 0.5):.0%} of the batch not carried out"
+    elif effect == "latency":
+        given = rule["seconds"]
+        what = " to ".join(f"{bound:g}" for bound in (given if isinstance(given, list) else [given])) + " s later"
+    else:
+        what = f"connection closed {rule['when']} carrying out"
+    return f"{where}, {what}"
 
 
 def void_reason(result: Mapping[str, Any]) -> str:

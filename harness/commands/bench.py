@@ -12,7 +12,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from harness.commands.load import load, saturation
-from harness.commands.options import Capacity, EngineName, Out, Profile, Rows, out
+from harness.commands.options import Capacity, Chaos, EngineName, Out, Profile, Rows, chaos_rules, out
 from harness.errors import ExitCode, UsageError
 from harness.suites.catalogue import summaries
 
@@ -114,6 +114,7 @@ def bench_suite(
     engine: EngineName = "embedded",
     profile: Profile = "local",
     capacity: Capacity = "unlimited",
+    chaos: Chaos = None,
     out_dir: Out = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
@@ -124,10 +125,13 @@ def bench_suite(
     from harness.report import write_report
     from harness.results import new_run_folder
     from harness.run.record import recorded
-    from harness.suites.model import load_suite
+    from harness.suites.model import Kind, load_suite
     from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 
     suite = load_suite(name)
+    rules = chaos_rules(chaos, engine)
+    if rules is not None and suite.kind is Kind.CLEAN:
+        raise UsageError(f"--chaos: suite {suite.name} runs no engine", hint="leave --chaos out")
     if repetitions is not None:
         if repetitions < 1:
             raise UsageError(f"--repetitions is {repetitions}, 1 or more are needed")
@@ -135,7 +139,7 @@ def bench_suite(
     check_capacity(engine, capacity)
     folder = new_run_folder(out_dir)
     with recorded(folder):
-        document = run_suite(suite, SuiteOptions(engine, profile, out, capacity, quiet=as_json), folder)
+        document = run_suite(suite, SuiteOptions(engine, profile, out, capacity, quiet=as_json, chaos=rules), folder)
         page = write_report(folder)
     if as_json:
         print(json.dumps(document))  # noqa: T201
@@ -153,10 +157,11 @@ def _suite_command(name: str) -> Callable[..., None]:
         engine: EngineName = "embedded",
         profile: Profile = "local",
         capacity: Capacity = "unlimited",
+        chaos: Chaos = None,
         out_dir: Out = Path("runs"),
         as_json: AsJson = False,
     ) -> None:
-        bench_suite(name, repetitions, engine, profile, capacity, out_dir, as_json)
+        bench_suite(name, repetitions, engine, profile, capacity, chaos, out_dir, as_json)
 
     return run
 

@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from harness.commands.options import Capacity, Dirty, EngineName, Out, Params, Profile, Seed, out, parse_parameters
+from harness.commands.options import (
+    Capacity,
+    Chaos,
+    Dirty,
+    EngineName,
+    Out,
+    Params,
+    Profile,
+    Seed,
+    chaos_rules,
+    out,
+    parse_parameters,
+)
 from harness.errors import ExitCode
 
 Shape = Annotated[str, typer.Option(help="How the rate runs over time: steady, ramp, spike, soak.")]
@@ -60,6 +72,7 @@ def load(
     profile: Profile = "local",
     capacity: Capacity = "unlimited",
     param: Params = None,
+    chaos: Chaos = None,
     out_dir: Out = Path("runs"),
     stall_timeout: StallTimeout = 120.0,
     as_json: AsJson = False,
@@ -85,6 +98,7 @@ def load(
     from harness.results import new_run_folder
     from harness.run.record import LOGS, recorded
 
+    rules = chaos_rules(chaos, engine)
     chosen = (
         rate if rate is not None else DEFAULT_RATES.get(engine, OTHER_RATE) * (SOAK_SHARE if shape == "soak" else 1)
     )
@@ -115,7 +129,10 @@ def load(
     check_capacity(engine, capacity)
     loader = Loader(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, capacity=capacity, logs=folder / LOGS) as started:
+    with (
+        recorded(folder),
+        create(engine, profile=profile, capacity=capacity, logs=folder / LOGS, chaos=rules) as started,
+    ):
         finished = loader.run(started, options, folder)
     if as_json:
         print(json.dumps(finished.result))  # noqa: T201
@@ -142,6 +159,7 @@ def saturation(
     profile: Profile = "local",
     capacity: Capacity = "unlimited",
     param: Params = None,
+    chaos: Chaos = None,
     out_dir: Out = Path("runs"),
     stall_timeout: StallTimeout = 120.0,
     as_json: AsJson = False,
@@ -160,10 +178,11 @@ def saturation(
     from harness.load.schedule import LoadSpec
     from harness.load.search import Searcher, SearchOptions, line
     from harness.load.summary import print_audit
-    from harness.results import new_run_folder, void_reason
+    from harness.results import chaos_of, new_run_folder, void_reason
     from harness.run.record import LOGS, recorded
-    from harness.run.summary import print_consumption, print_doubt
+    from harness.run.summary import print_chaos, print_consumption, print_doubt
 
+    rules = chaos_rules(chaos, engine)
     first = start if start is not None else DEFAULT_RATES.get(engine, OTHER_RATE)
     options = SearchOptions(
         start=first,
@@ -179,7 +198,10 @@ def saturation(
     check_capacity(engine, capacity)
     searcher = Searcher(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, capacity=capacity, logs=folder / LOGS) as started:
+    with (
+        recorded(folder),
+        create(engine, profile=profile, capacity=capacity, logs=folder / LOGS, chaos=rules) as started,
+    ):
         found = searcher.search(started, options, folder)
     if as_json:
         print(json.dumps(found.result))  # noqa: T201
@@ -187,6 +209,7 @@ def saturation(
         out.print(f"\nsaturation [bold]{line(found)}[/]", highlight=False, soft_wrap=True)
         print_doubt(out, found.result)
         print_consumption(out, found.result)
+        print_chaos(out, chaos_of(found.result))
         print_audit(out, found.found.audit)
         if found.warmed is not None and not all_conserved(found.warmed):
             out.print("warm-up:")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.console import console
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.data_plane.chaos.rules import RuleSet
 
 out = console()
 err = console(stderr=True)
@@ -30,10 +33,26 @@ Capacity = Annotated[
     str,
     typer.Option(help="aws: tables throttle as their capacity says (engine embedded only); unlimited: they never do."),
 ]
+Chaos = Annotated[
+    Path | None, typer.Option("--chaos", help="TOML file of faults to inject (engine embedded): docs/chaos.md.")
+]
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Template parameter; repeatable.")
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder for results; each run gets a folder of its own in it.")]
+
+
+def chaos_rules(path: Path | None, engine: str) -> RuleSet | None:
+    """Return the rules of `--chaos`, None without; raises UsageError for a file that is none, and for an engine that
+    injects no faults."""
+    if path is None:
+        return None
+    from harness.data_plane.chaos.rules import read_rules
+    from harness.engines.registry import ENGINES, no_chaos
+
+    if engine in ENGINES and engine != "embedded":
+        raise no_chaos(engine)
+    return read_rules(path)
 
 
 def parse_parameters(given: list[str] | None) -> dict[str, str]:

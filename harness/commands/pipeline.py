@@ -11,6 +11,7 @@ from rich.table import Table
 
 from harness.commands.options import (
     Capacity,
+    Chaos,
     Dirty,
     EngineName,
     Out,
@@ -20,6 +21,7 @@ from harness.commands.options import (
     Quarantine,
     Rows,
     Seed,
+    chaos_rules,
     out,
     parse_parameters,
     wait_for_interrupt,
@@ -44,6 +46,7 @@ def run(
     profile: Profile = "local",
     capacity: Capacity = "unlimited",
     param: Params = None,
+    chaos: Chaos = None,
     out_dir: Out = Path("runs"),
     stall_timeout: Annotated[
         float, typer.Option(help="Give up when nothing that should move does for this many seconds.")
@@ -63,6 +66,7 @@ def run(
       harness run --file my.csv                your own file
       harness run -p RowsPerMessage=1          one row a message, as in the published design
       harness run -p BillingMode=PROVISIONED -p WriteCapacity=500 -p ReadCapacity=500 --capacity aws
+      harness run --chaos rules.toml           with faults injected: docs/chaos.md
     """
     from harness.corpus import CorpusSpec
     from harness.engines.registry import check_capacity, create
@@ -73,6 +77,7 @@ def run(
     from harness.session import remember
 
     parameters = parse_parameters(param)
+    rules = chaos_rules(chaos, engine)
     if file is not None and not file.is_file():
         raise UsageError(f"{file} is not a file")
     spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
@@ -81,7 +86,10 @@ def run(
     runner = Runner(out, quiet=as_json)
     given = runner.prepare(options, in_memory=engine == "embedded")
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, capacity=capacity, logs=folder / LOGS) as started:
+    with (
+        recorded(folder),
+        create(engine, profile=profile, capacity=capacity, logs=folder / LOGS, chaos=rules) as started,
+    ):
         finished = runner.run(started, given, options, folder)
         if as_json:
             print(json.dumps(finished.result))  # noqa: T201
@@ -125,6 +133,7 @@ def deploy(
     profile: Profile = "local",
     capacity: Capacity = "unlimited",
     param: Params = None,
+    chaos: Chaos = None,
     once: Annotated[
         bool, typer.Option(help="Deploy to an engine that stays up by itself (LocalStack), and end.")
     ] = False,
@@ -135,12 +144,14 @@ def deploy(
     """
     from harness.engines.registry import create, outlives_its_command
     from harness.run.core import STACK, TEMPLATE
+    from harness.run.summary import print_chaos
     from harness.session import remember
 
     parameters = parse_parameters(param)
+    rules = chaos_rules(chaos, engine)
     if once and not outlives_its_command(engine):
         raise UsageError(f"--once: the functions of engine {engine} end with this command", hint="leave --once out")
-    with create(engine, profile=profile, capacity=capacity) as started:
+    with create(engine, profile=profile, capacity=capacity, chaos=rules) as started:
         deployment = started.deploy(TEMPLATE, parameters, stack_name=STACK)
         table = Table("output", "value", box=None, header_style="bold")
         for key, value in sorted(deployment.outputs.items()):
@@ -157,6 +168,7 @@ def deploy(
             return
         with remember(started, deployment):
             wait_for_interrupt()
+        print_chaos(out, started.report().chaos)
 
 
 def doctor() -> None:

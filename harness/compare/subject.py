@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.metrics import metrics_of
-from harness.results import RESULT, Stored, read_stored, void_reason
+from harness.results import RESULT, Stored, chaos_of, read_stored, void_reason
 
 NOISY = 0.02
 """Share of CPU time withheld by a host from which rates are not comparable (docs/results.md)."""
@@ -124,6 +125,10 @@ def _conditions(result: Mapping[str, Any]) -> dict[str, str]:
         **{f"parameter {name}": str(value) for name, value in result.get("parameters", {}).items()},
         **{f"version of {name}": str(v) for name, v in engine.get("versions", {}).items() if name != "python"},
     }
+    rules = chaos_of(result)
+    if rules:
+        said = ({k: v for k, v in rule.items() if k not in ("matched", "injected")} for rule in rules)
+        found["chaos"] = json.dumps(list(said), sort_keys=True)
     if result["kind"] == "load":
         # How many files arrive, and so how many rows, is the schedule's; what failed is not a condition.
         for name in ("rows", "corpus bytes", "corpus SHA-256"):

@@ -1,9 +1,10 @@
 """A small HTTP/1.1 server for AWS APIs: an asyncio protocol on httptools' parser, loopback only, nothing else.
 
 A service is one function, `handle(target, headers, body)`. It returns its answer, or an awaitable of it for what
-must wait (a long poll). Requests of a connection are answered in the order in which they came, also when they are
-pipelined. A connection that ends cancels what it waits for. Whatever a client sends, it gets an answer or a closed
-connection: sizes are bounded, malformed HTTP is refused, and an exception of the service is an HTTP 500.
+must wait (a long poll); one that is cancelled closes the connection without an answer. Requests of a connection are
+answered in the order in which they came, also when they are pipelined. A connection that ends cancels what it waits
+for. Whatever a client sends, it gets an answer or a closed connection: sizes are bounded, malformed HTTP is refused,
+and an exception of the service is an HTTP 500.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ telemetry that the functions write to CloudWatch Logs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,6 +61,8 @@ class EngineReport:
     """What an engine says of itself for `result.json`: versions, limits in force, per-function figures.
 
     `capacity` is "aws" where tables throttle as AWS's do, else "unlimited".
+    `chaos` are the rules in force as they were written, each with `rule` (its number), `matched` and `injected`
+    (requests so far).
     """
 
     name: str
@@ -68,6 +70,7 @@ class EngineReport:
     limits: Mapping[str, str]
     functions: Mapping[str, Mapping[str, Any]]
     capacity: str = "unlimited"
+    chaos: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from handlers.aws import AwsError
+from harness.data_plane.chaos.injection import OBSERVER
 from harness.engines.base import Endpoints, Engine
 from harness.engines.local_session import local_session
 from harness.errors import EngineError
@@ -19,7 +20,8 @@ class Clients:
     """Cached boto3 clients; `endpoints` is asked when a client is made, so that it may be unknown before.
 
     `session` makes a boto3 session for a region. The default takes nothing from this machine's variables and files; an
-    engine on real AWS gives one that reads the user's profile, proxies and certificates.
+    engine on real AWS gives one that reads the user's profile, proxies and certificates. Requests say that they are
+    an observer's, so that chaos rules leave them alone.
     """
 
     def __init__(self, endpoints: Callable[[], Endpoints], session: Callable[[str], Any] = local_session) -> None:
@@ -34,6 +36,7 @@ class Clients:
                 service,
                 endpoint_url=self._endpoints().url(service),
                 config=Config(
+                    user_agent_extra=OBSERVER,
                     retries={"mode": "standard", "total_max_attempts": 4},
                     read_timeout=120,
                     max_pool_connections=20,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness.data_plane.chaos.rules import RuleSet
 from harness.engines.base import Engine
 from harness.errors import UsageError
 
@@ -21,17 +22,21 @@ def create(
     profile: str = "local",
     capacity: str = "unlimited",
     logs: Path | None = None,
+    chaos: RuleSet | None = None,
 ) -> Engine:
     """Return a new, unstarted engine; raises UsageError naming the engines there are, and for an option that the engine
     does not have.
 
     `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends.
+    `chaos` are rules of faults to inject, which the embedded engine alone can.
     """
     check_capacity(name, capacity)
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
-        return EmbeddedEngine(work_dir, profile, logs=logs, capacity=capacity)
+        return EmbeddedEngine(work_dir, profile, logs=logs, capacity=capacity, chaos=chaos)
+    if chaos is not None and name in ENGINES:
+        raise no_chaos(name)
     if name == "localstack":
         from harness.engines.localstack import LocalStackEngine
 
@@ -57,6 +62,14 @@ def check_capacity(engine: str, capacity: str) -> None:
             f"--capacity {capacity}: the tables of engine {engine} are LocalStack's, which never throttle",
             hint="leave --capacity out, or choose --engine embedded",
         )
+
+
+def no_chaos(name: str) -> UsageError:
+    """Return the error of an engine that cannot inject faults."""
+    return UsageError(
+        f"--chaos: engine {name} injects no faults, its queues and tables are LocalStack's",
+        hint="leave --chaos out, or choose --engine embedded",
+    )
 
 
 def outlives_its_command(name: str) -> bool:

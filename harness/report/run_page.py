@@ -49,7 +49,10 @@ def run_page(stored: Stored) -> Page:
             *_consumption(result),
             _audit(result),
             Section(
-                "Environment", tables=_known([*sections.environment_tables(result), sections.ceiling_table(result)])
+                "Environment",
+                tables=_known(
+                    [sections.chaos_table(result), *sections.environment_tables(result), sections.ceiling_table(result)]
+                ),
             ),
         ],
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.report.tables import Table, bytes_text, milliseconds_text, number, percent, seconds_text
-from harness.results import memory_scope
+from harness.results import chaos_of, describe_rule, memory_scope
 
 PUBLISHED_ROWS = 558_000
 PUBLISHED_CLEAN_SECONDS = 90.0
@@ -315,6 +315,17 @@ def environment_tables(result: Mapping[str, Any]) -> list[Table]:
         tables.append(_pairs(f"Limits in force on engine {engine['name']}", engine["limits"].items()))
         tables.append(_pairs("Template parameters that were set", result.get("parameters", {}).items()))
     return [*tables, _pairs("Versions", sorted(versions.items()))]
+
+
+def chaos_table(result: Mapping[str, Any]) -> Table | None:
+    """Return what chaos rules did, a row a rule; None where no faults were asked for."""
+    rules = chaos_of(result)
+    if not rules:
+        return None
+    rows = tuple(
+        (str(rule["rule"]), describe_rule(rule), f"{rule['matched']:,}", f"{rule['injected']:,}") for rule in rules
+    )
+    return Table("Chaos: faults that were injected", ("rule", "what", "requests matched", "injected"), rows, 2)
 
 
 def _input(result: Mapping[str, Any]) -> list[tuple[str, str]]:

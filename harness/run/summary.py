@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from harness.audit import AuditReport
 from harness.engines.consumption import consumption_lines
-from harness.results import memory_scope, void_reason
+from harness.results import chaos_of, describe_rule, memory_scope, void_reason
 from harness.run.core import RunResult
 
 PUBLISHED = "published design on AWS: 558,000 rows cleaned in 90 s, inserted at 1,860 rows/s"
@@ -62,6 +62,7 @@ def print_summary(console: Console, run: RunResult) -> None:
         )
     print_doubt(console, run.result)
     print_consumption(console, run.result)
+    print_chaos(console, chaos_of(run.result))
     _print_audit(console, run)
     console.print(f"results    {run.folder}/result.json", highlight=False, soft_wrap=True)
     console.print(f"report     {run.folder}/report.html", highlight=False, soft_wrap=True)
@@ -84,6 +85,18 @@ def print_doubt(console: Console, result: Mapping[str, Any]) -> None:
         )
 
 
+def print_chaos(console: Console, rules: Sequence[Mapping[str, Any]]) -> None:
+    """Print what chaos rules did, a line a rule; nothing where there are none."""
+    for index, rule in enumerate(rules):
+        console.print(
+            f"{'' if index else 'chaos':<10} rule {rule['rule']}: {describe_rule(rule)}: "
+            f"{rule['injected']:,} of {rule['matched']:,} requests",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
 def _print_audit(console: Console, run: RunResult) -> None:
     report = run.audit
     good = report.conserved and report.as_expected
@@ -96,6 +109,13 @@ def _print_audit(console: Console, run: RunResult) -> None:
         console.print(f"           [bold yellow]refused as a whole[/]: {escape(said)}", highlight=False, soft_wrap=True)
     if report.quarantined:
         console.print(f"           quarantined: {_list(report.quarantined)}", highlight=False, soft_wrap=True)
+    if not good and any(rule["injected"] for rule in chaos_of(run.result)):
+        console.print(
+            "           [yellow]faults were injected[/]: a row that meets one at each of its receives ends in a "
+            "dead-letter queue, where the manifest does not expect it",
+            highlight=False,
+            soft_wrap=True,
+        )
     for stage, reasons in report.dead_letters.items():
         if reasons:
             console.print(f"           {stage} DLQ: {_list(reasons)}", highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.corpus import cached
+from harness.data_plane.chaos.rules import RuleSet
 from harness.engines.base import Engine
 from harness.engines.registry import create
 from harness.errors import EnvironmentProblem
@@ -35,6 +36,7 @@ class SuiteOptions:
     console: Console
     capacity: str = "unlimited"
     quiet: bool = False
+    chaos: RuleSet | None = None
 
     def say(self, text: str) -> None:
         """Print a line unless nothing but JSON is wanted."""
@@ -96,7 +98,13 @@ def print_aggregate(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def _engine(options: SuiteOptions, folder: Path) -> Engine:
-    return create(options.engine, profile=options.profile, capacity=options.capacity, logs=folder / LOGS)
+    return create(
+        options.engine,
+        profile=options.profile,
+        capacity=options.capacity,
+        logs=folder / LOGS,
+        chaos=options.chaos,
+    )
 
 
 def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:

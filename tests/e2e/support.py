@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import random
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -94,72 +88,3 @@ def environment_pids(engine: EmbeddedEngine, function: str) -> list[int]:
         except FileNotFoundError:
             continue
     return found
-
-
-class ThrottlingProxy:
-    """Stands between the functions and DynamoDB: of all BatchWriteItem calls, a tenth is throttled and a tenth
-    writes only the first half of its items. Everything else passes."""
-
-    def __init__(self, seed: int = 1) -> None:
-        self.target = ""
-        self.throttled = 0
-        self.partial = 0
-        self._random = random.Random(seed)
-        self._lock = threading.Lock()
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status, answer = proxy.answer(dict(self.headers.items()), body)
-                self.send_response(status)
-                self.send_header("Content-Type", "application/x-amz-json-1.0")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *arguments: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def answer(self, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        if headers.get("X-Amz-Target", "").endswith(".BatchWriteItem"):
-            with self._lock:
-                chance = self._random.random()
-            if chance < 0.1:
-                self.throttled += 1
-                error = {"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}
-                return 400, json.dumps(error).encode()
-            if chance < 0.2:
-                return self._half(headers, body)
-        return self._forward(headers, body)
-
-    def _half(self, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        request = json.loads(body)
-        ((table, items),) = request["RequestItems"].items()
-        middle = (len(items) + 1) // 2
-        request["RequestItems"][table] = items[:middle]
-        status, answer = self._forward(headers, json.dumps(request).encode())
-        if status == 200 and items[middle:]:
-            self.partial += 1
-            return 200, json.dumps({"UnprocessedItems": {table: items[middle:]}}).encode()
-        return status, answer
-
-    def _forward(self, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        kept = {k: v for k, v in headers.items() if k.lower() not in ("host", "content-length", "connection")}
-        request = urllib.request.Request(self.target + "/", body, kept)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                return response.status, response.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()

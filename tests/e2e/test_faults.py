@@ -14,22 +14,49 @@ import pytest
 from harness.audit import audit
 from harness.audit.audit import Audited
 from harness.corpus import CorpusSpec
+from harness.data_plane.chaos.rules import parse_rules
 from harness.dlq import letters, stage_named
 from harness.engines.embedded import EmbeddedEngine
-from harness.run.core import STACK, TEMPLATE
+from harness.run.core import STACK, TEMPLATE, RunResult
 from harness.stages import STAGES
 from harness.telemetry import TelemetryReader
 from tests.contract.support import eventually
 from tests.e2e.support import (
     PATIENT,
     QUICK,
-    ThrottlingProxy,
     environment_pids,
     run_pipeline,
     wait_for_items,
 )
 
 SPEC = CorpusSpec(rows=8_000, seed=5, dirty=0.1, quarantine=0.01, poison=0.0)
+
+
+CHAOS_OF_TABLE = """
+[[rule]]
+service = "dynamodb"
+operation = "BatchWriteItem"
+effect = "error"
+code = "ProvisionedThroughputExceededException"
+probability = 0.1
+
+[[rule]]
+service = "dynamodb"
+operation = "BatchWriteItem"
+effect = "partial"
+probability = 0.1
+"""
+
+
+def run_with(rules: str, folder: Path) -> RunResult:
+    """Run the main job under chaos."""
+    with EmbeddedEngine(chaos=parse_rules(rules)) as engine:
+        return run_pipeline(engine, folder, SPEC, parameters=PATIENT)
+
+
+def injected(finished: RunResult) -> list[int]:
+    """How often each rule did something."""
+    return [rule["injected"] for rule in finished.result["engine"]["chaos"]]
 
 
 @pytest.fixture
@@ -96,16 +123,9 @@ def test_run_when_the_data_services_pause_for_ten_seconds_loses_nothing(engine: 
 
 
 def test_run_when_writes_are_throttled_or_partly_unprocessed_loses_nothing(tmp_path: Path) -> None:
-    proxy = ThrottlingProxy()
-    try:
-        with EmbeddedEngine(service_endpoints={"dynamodb": proxy.url}) as engine:
-            proxy.target = engine.endpoints.default
-            finished = run_pipeline(engine, tmp_path, SPEC, parameters=PATIENT)
-    finally:
-        proxy.close()
+    finished = run_with(CHAOS_OF_TABLE, tmp_path)
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
-    assert proxy.throttled > 10
-    assert proxy.partial > 10
+    assert all(count > 10 for count in injected(finished)), injected(finished)
 
 
 def test_run_when_clean_is_killed_mid_file_is_retried_and_loses_nothing(engine: EmbeddedEngine, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from harness.data_plane.chaos.process import add_options, with_chaos
 from harness.data_plane.http_server import LOOPBACK, HttpServer, Limits, listen
 from harness.data_plane.queues import limits
 from harness.data_plane.queues.operations import Waits
@@ -32,7 +33,7 @@ GC_THRESHOLDS = (200_000, 50, 1_000)
 """Collections walk every message; with Python's defaults a million messages make each one take most of a second."""
 
 
-async def serve(settings: Settings, listener: socket.socket) -> None:
+async def serve(settings: Settings, listener: socket.socket, options: argparse.Namespace) -> None:
     """Serve on a socket of `listen` until a signal asks to stop."""
     try:
         service = QueueService(settings)
@@ -40,7 +41,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
         # The text of the system, or of the log, which names the file.
         print(f"the queues cannot be kept in {settings.data}: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(UNAVAILABLE)
-    server = HttpServer(service.handle, Limits(body=MAX_BODY))
+    server = HttpServer(with_chaos(service.handle, options, ("sqs",)), Limits(body=MAX_BODY))
     await server.start(listener)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -71,6 +72,7 @@ def main() -> None:
         action="store_true",
         help="refuse a second purge, and a deleted queue's name, for 60 seconds, as SQS does",
     )
+    add_options(parser)
     options = parser.parse_args()
     die_with_parent(parent_from_environment())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -91,9 +93,9 @@ def main() -> None:
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve(settings, listener))
+        asyncio.run(serve(settings, listener, options))
     else:
-        uvloop.run(serve(settings, listener))
+        uvloop.run(serve(settings, listener, options))
 
 
 def _port(text: str) -> int:

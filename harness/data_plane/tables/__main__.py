@@ -16,6 +16,7 @@ import socket
 import sys
 from pathlib import Path
 
+from harness.data_plane.chaos.process import add_options, with_chaos
 from harness.data_plane.http_server import HttpServer, Limits, listen
 from harness.data_plane.tables.service import TableService
 from harness.errors import HarnessError
@@ -45,12 +46,13 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--shards", type=int, help="shards of a new table (default: as many as AWS has partitions)")
     parser.add_argument("--region", default="us-east-1", help="region of requests that name none")
+    add_options(parser)
     return parser
 
 
-async def serve(service: TableService, listener: socket.socket) -> None:
+async def serve(service: TableService, listener: socket.socket, options: argparse.Namespace) -> None:
     """Serve until a signal comes."""
-    server = HttpServer(service.handle, Limits(body=MAX_BODY))
+    server = HttpServer(with_chaos(service.handle, options, ("dynamodb", "dynamodbstreams")), Limits(body=MAX_BODY))
     await server.start(listener)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -105,9 +107,9 @@ def main() -> int:
         try:
             import uvloop
         except ImportError:
-            asyncio.run(serve(service, listener))
+            asyncio.run(serve(service, listener, options))
         else:
-            uvloop.run(serve(service, listener))
+            uvloop.run(serve(service, listener, options))
     finally:
         service.close()
     return 0

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from harness.data_plane.chaos.rules import RuleSet
 from harness.data_plane.tables.paths import UNMETERED_PATH, USAGE_PATH
 from harness.engines import packaging, stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
@@ -42,6 +43,7 @@ class EmbeddedEngine:
     `stop`. `endpoints` overrides services, so that for instance DynamoDB may live elsewhere. `stock` runs
     MiniStack without our replacements of its hot spots. `logs` is a folder in which the logs are kept when the engine
     ends, however it ends. `capacity` is "unlimited", or "aws" for tables that throttle as AWS's do.
+    `chaos` are rules of faults that queues and tables inject.
     """
 
     name = "embedded"
@@ -57,6 +59,7 @@ class EmbeddedEngine:
         stock: bool = False,
         logs: Path | None = None,
         capacity: str = "unlimited",
+        chaos: RuleSet | None = None,
     ) -> None:
         self._given_dir = work_dir
         self._profile = profile
@@ -67,6 +70,7 @@ class EmbeddedEngine:
         self._stock = stock
         self._logs = logs
         self._capacity = capacity
+        self._chaos = chaos
         self._token = secrets.token_urlsafe(24)
         self._work_dir: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -113,11 +117,12 @@ class EmbeddedEngine:
                 self._guard = processes.start_guard(work_dir, self._logs)
             data, self._data_url = processes.start_data_services(work_dir, stock=self._stock)
             self._children.append(data)
+            chaos = processes.chaos_options(work_dir, self._chaos)
             if "sqs" not in self._service_endpoints:
-                queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION)
+                queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION, chaos)
                 self._children.append(queues)
             if "dynamodb" not in self._service_endpoints:
-                tables, self._tables_url = processes.start_tables(work_dir, REGION, self._capacity)
+                tables, self._tables_url = processes.start_tables(work_dir, REGION, self._capacity, chaos)
                 self._children.append(tables)
                 self._services |= dict.fromkeys(("dynamodb", "dynamodbstreams"), self._tables_url)
             runtime = packaging.link_runtime(work_dir / "runtime")
@@ -209,7 +214,18 @@ class EmbeddedEngine:
         versions["python"] = sys.version.split()[0]
         service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
         service["restarts"] = {child.name: child.restarts for child in self._children if isinstance(child, Supervised)}
-        return EngineReport(self.name, versions, limits, {**answer["functions"], "_service": service}, self._capacity)
+        functions = {**answer["functions"], "_service": service}
+        return EngineReport(self.name, versions, limits, functions, self._capacity, self._injected())
+
+    def _injected(self) -> list[dict[str, Any]]:
+        """Return the chaos rules with what they did so far; rules of a service that lives elsewhere did nothing."""
+        if self._chaos is None:
+            return []
+        counts: dict[int, dict[str, int]] = {}
+        for service in ("sqs", "dynamodb"):
+            if service not in self._service_endpoints:
+                counts |= {found["rule"]: found for found in processes.chaos_counts(self._services[service])}
+        return [{"matched": 0, "injected": 0, **rule, **counts.get(rule["rule"], {})} for rule in self._chaos.to_json()]
 
     def activity(self) -> Activity:
         """Return what is under way, and every function's part of it by short name."""

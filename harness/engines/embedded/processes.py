@@ -10,10 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from harness.data_plane.chaos.injection import CONTROL_PATH
+from harness.data_plane.chaos.rules import RuleSet
 from harness.engines.embedded import guard
 from harness.engines.embedded.supervision import Child, Supervised, tail
 from harness.errors import EngineError
@@ -93,22 +95,43 @@ def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, 
     return child, url
 
 
-def start_queues(work_dir: Path, account: str, region: str) -> tuple[Child, str]:
-    """Start the queues' service on a free loopback port; returns it with its endpoint URL."""
-    command = ["harness.data_plane.queues", "--account", account, "--region", region]
+def start_queues(work_dir: Path, account: str, region: str, chaos: Sequence[str] = ()) -> tuple[Child, str]:
+    """Start the queues' service on a free loopback port; returns it with its endpoint URL.
+
+    `chaos` are options of faults to inject; see `chaos_options`.
+    """
+    command = ["harness.data_plane.queues", "--account", account, "--region", region, *chaos]
     with _listener() as listener:
         return _data_plane("queues", work_dir, command, listener), _url(listener)
 
 
-def start_tables(work_dir: Path, region: str, capacity: str) -> tuple[Supervised, str]:
+def start_tables(work_dir: Path, region: str, capacity: str, chaos: Sequence[str] = ()) -> tuple[Supervised, str]:
     """Start the tables' service on a free loopback port; returns it with its endpoint URL.
 
     Its tables live in a folder of `work_dir`, so that it is started again where it was when it ends by itself.
     """
     listener = _listener()
     data = str(work_dir / "tables")
-    command = ["harness.data_plane.tables", "--data", data, "--region", region, "--capacity", capacity]
+    command = ["harness.data_plane.tables", "--data", data, "--region", region, "--capacity", capacity, *chaos]
     return Supervised(lambda: _data_plane("tables", work_dir, command, listener), listener), _url(listener)
+
+
+def chaos_options(work_dir: Path, rules: RuleSet | None) -> list[str]:
+    """Return the options by which processes of the data plane inject faults from now on; [] without rules."""
+    if rules is None:
+        return []
+    path = work_dir / "chaos.toml"
+    path.write_text(rules.text, "utf-8")
+    return ["--chaos", str(path), "--chaos-began", str(time.monotonic())]
+
+
+def chaos_counts(url: str) -> list[dict[str, int]]:
+    """Return how many requests each rule of a process matched and was injected into; raises EngineError."""
+    try:
+        with direct.open(f"{url}{CONTROL_PATH}", timeout=30) as answer:
+            return list(json.loads(answer.read())["rules"])
+    except OSError as error:
+        raise EngineError(f"{url} does not say which faults it injected: {error}") from error
 
 
 def _listener() -> socket.socket:

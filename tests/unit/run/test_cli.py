@@ -230,3 +230,24 @@ def test_deploy_once_when_the_functions_would_end_with_it_is_refused(
     ended = CliRunner().invoke(app, ["deploy", "--once", "--engine", engine])
     assert isinstance(ended.exception, UsageError)
     assert f"the functions of engine {engine} end with this command" in str(ended.exception)
+
+
+@pytest.mark.parametrize("words", [("run",), ("deploy",), ("bench", "load"), ("bench", "saturation"), ("bench", "ci")])
+def test_command_when_its_rules_are_wrong_ends_before_anything_starts(
+    command: Command, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[[rule]]\nservice = "dynamodb"\noperation = "*"\neffect = "drop"\nwhen = "never"')
+    ended = command(*words, "--chaos", str(path))
+    assert ended.code == 2
+    assert "mine.toml, rule 1: when = 'never'" in " ".join(ended.err.split())
+    path.write_text(path.read_text().replace("never", "after"))
+    ended = command(*words, "--chaos", str(path), "--engine", "localstack")
+    assert (ended.code, "leave --chaos out" in " ".join(ended.err.split())) == (2, True)
+
+
+def test_suite_when_it_runs_no_engine_refuses_chaos(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[[rule]]\nservice = "sqs"\noperation = "*"\neffect = "latency"\nseconds = 1\n')
+    ended = command("bench", "suite", "clean", "--chaos", str(path))
+    assert (ended.code, "--chaos: suite clean runs no engine" in ended.err) == (2, True)
