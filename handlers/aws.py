@@ -183,6 +183,9 @@ class JsonClient:
             self._connection = self._connect()
         self._connection.request("POST", self._parts.path or "/", data, headers)
         response = self._connection.getresponse()
+        if response.length is None and not response.chunked:
+            # http.client takes headers that were cut off for whole ones, and "nothing" for the answer.
+            raise http.client.IncompleteRead(b"")
         answer = response.read()
         return response.status, answer
 

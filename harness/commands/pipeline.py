@@ -137,10 +137,17 @@ def deploy(
     once: Annotated[
         bool, typer.Option(help="Deploy to an engine that stays up by itself (LocalStack), and end.")
     ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Keep tables and queues in this folder; the next deploy with it goes on from there."),
+    ] = None,
 ) -> None:
     """Start an engine with the pipeline deployed and keep it up until Ctrl-C.
 
     Upload with any S3 client to the endpoint it prints; look at dead letters with `harness dlq` in another terminal.
+
+    With --data the table's items, the queues' messages and the position in the table's stream outlive the command. Not
+    kept: uploaded and quarantined objects, logs, and objects whose cleaning had not ended: upload those again.
     """
     from harness.engines.registry import create, outlives_its_command
     from harness.run.core import STACK, TEMPLATE
@@ -151,7 +158,7 @@ def deploy(
     rules = chaos_rules(chaos, engine)
     if once and not outlives_its_command(engine):
         raise UsageError(f"--once: the functions of engine {engine} end with this command", hint="leave --once out")
-    with create(engine, profile=profile, capacity=capacity, chaos=rules) as started:
+    with create(engine, profile=profile, capacity=capacity, data=data, chaos=rules) as started:
         deployment = started.deploy(TEMPLATE, parameters, stack_name=STACK)
         table = Table("output", "value", box=None, header_style="bold")
         for key, value in sorted(deployment.outputs.items()):

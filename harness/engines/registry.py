@@ -22,19 +22,23 @@ def create(
     profile: str = "local",
     capacity: str = "unlimited",
     logs: Path | None = None,
+    data: Path | None = None,
     chaos: RuleSet | None = None,
 ) -> Engine:
     """Return a new, unstarted engine; raises UsageError naming the engines there are, and for an option that the engine
     does not have.
 
-    `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends.
-    `chaos` are rules of faults to inject, which the embedded engine alone can.
+    `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends. `data` is a
+    folder that keeps tables and queues for the next engine, and `chaos` are rules of faults to inject: the embedded
+    engine alone has them.
     """
     check_capacity(name, capacity)
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
-        return EmbeddedEngine(work_dir, profile, logs=logs, capacity=capacity, chaos=chaos)
+        return EmbeddedEngine(work_dir, profile, logs=logs, data=data, capacity=capacity, chaos=chaos)
+    if name in ENGINES and data is not None:
+        raise UsageError(f"--data {data}: engine {name} keeps its data itself", hint="leave --data out")
     if chaos is not None and name in ENGINES:
         raise no_chaos(name)
     if name == "localstack":

@@ -152,7 +152,8 @@ class ServiceSettings:
 
     `endpoints` maps boto3 service names to URLs, with "default" for the rest. `runtime_dir` holds the packages
     that Lambda's own runtime offers (awslambdaric, boto3). `work_dir` receives one folder per execution
-    environment and `pids/`, one file per process group alive, which the guard reads.
+    environment and `pids/`, one file per process group alive, which the guard reads. `positions_dir` keeps how far
+    streams were processed, so that the next service goes on there ("": it does not).
     """
 
     endpoints: Mapping[str, str]
@@ -164,6 +165,7 @@ class ServiceSettings:
     profile: str = "local"
     account_concurrency: int = 1000
     async_retry_delays: tuple[float, ...] | None = None
+    positions_dir: str = ""
 
     def endpoint(self, service: str) -> str:
         """Return the endpoint URL for a boto3 service name."""

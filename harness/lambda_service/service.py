@@ -26,6 +26,7 @@ from harness.lambda_service import invoke_api, limits, packages
 from harness.lambda_service.aws import AwsClient
 from harness.lambda_service.concurrency import ConcurrencyLedger, profile_named
 from harness.lambda_service.environment import ExecutionEnvironment, Sandbox
+from harness.lambda_service.event_sources.checkpoints import Checkpoints
 from harness.lambda_service.event_sources.s3 import NotificationPoller
 from harness.lambda_service.event_sources.sqs import SqsPoller
 from harness.lambda_service.event_sources.streams import StreamPoller
@@ -100,7 +101,15 @@ class LambdaService:
             SqsPoller(m, self._client, self._pool, self._profile, region) for m in stack.sqs_mappings if m.enabled
         ]
         pollers += [
-            StreamPoller(m, functions[m.function], self._client, self._pool, self._destinations, region)
+            StreamPoller(
+                m,
+                functions[m.function],
+                self._client,
+                self._pool,
+                self._destinations,
+                region,
+                checkpoints=Checkpoints.of_mapping(self._settings.positions_dir, m.stream_arn, m.function),
+            )
             for m in stack.stream_mappings
             if m.enabled
         ]

@@ -45,9 +45,18 @@ class UsageSampler:
         self._machine = psutil.cpu_times()
 
     def follow(self, name: str, pid: int) -> None:
-        """Give a process that was started since, and its descendants, a group of its own."""
+        """Give a process that was started since, and its descendants, a group of its own.
+
+        One that takes the place of another in its group counts on from what that one had used.
+        """
         self._roots[pid] = name
-        self._cpu[name] = 0.0
+        self._cpu[name] = self._last.get(name, 0.0)
+
+    def renew(self, groups: Mapping[str, int]) -> None:
+        """Follow those of `groups` whose process is another than before: it was started again."""
+        for name, pid in groups.items():
+            if self._roots.get(pid) != name:
+                self.follow(name, pid)
 
     def sample(self) -> Usage:
         """Look now."""

@@ -157,6 +157,7 @@ class Watcher:
             activity=reading.activity.functions if reading.activity is not None else None,
             arrived=self._expected_rows,
         )
+        self._usage.renew(getattr(self._engine, "pids", {}))
         used = self._usage.sample()
         self._peak = max(self._peak, used.memory_bytes)
         self._series.write(series_line(snapshot, used))

@@ -1,27 +1,42 @@
 """The types of a request's members, as the public model of the API has them: what is of another type goes no further.
 
 AWS refuses such requests while it reads them, with SerializationException. A member that is null counts as not sent.
+
+The models are the files that botocore comes with, read without botocore, whose import would be a third of the time in
+which a process that was killed serves again.
 """
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-import botocore.session
-from botocore.model import ServiceModel, Shape
+import orjson
 
 Check = Callable[[Any], Any]
 """Returns the value, without null members; raises WrongType."""
 
+_API_VERSION = "2012-08-10"
 _NAMES = {str: "String", bool: "Boolean", int: "Integer", float: "Float", dict: "Map", list: "List"}
 
 
 @cache
 def shapes(service: str) -> Shapes:
-    """Return the checks of a service; its model takes a tenth of a second to load."""
-    return Shapes(service)
+    """Return the checks of a service; raises OSError where botocore has no model of it."""
+    return Shapes(_model(service))
+
+
+def _model(service: str) -> dict[str, Any]:
+    spec = find_spec("botocore")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("botocore, which has the models of the APIs, is not installed")
+    packed = Path(spec.origin).parent / "data" / service / _API_VERSION / "service-2.json.gz"
+    model: dict[str, Any] = orjson.loads(gzip.decompress(packed.read_bytes()))
+    return model
 
 
 class WrongType(ValueError):
@@ -29,30 +44,28 @@ class WrongType(ValueError):
 
 
 class Shapes:
-    """Checks of all operations of a service."""
+    """Checks of all operations of a service, of which `model` is botocore's description."""
 
-    def __init__(self, service: str) -> None:
-        self._model: ServiceModel = botocore.session.get_session().get_service_model(service)
+    def __init__(self, model: dict[str, Any]) -> None:
+        self._shapes: dict[str, Any] = model["shapes"]
+        self._operations: dict[str, Any] = model["operations"]
         self._checks: dict[str, Check] = {}
-        self._operations = frozenset(self._model.operation_names)
 
     def check(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Return the request without null members; raises WrongType. Of an unknown operation nothing is checked.
 
         A table name that is null stays: it is reported in words of its own.
         """
-        if operation not in self._operations:
+        described = self._operations.get(operation, {}).get("input")
+        if described is None:
             return request
-        shape = self._model.operation_model(operation).input_shape
-        if shape is None:
-            return request
-        checked: dict[str, Any] = self._of(shape)(request)
+        checked: dict[str, Any] = self._of(described)(request)
         if "TableName" in request:
             checked.setdefault("TableName", None)
         return checked
 
-    def _of(self, shape: Shape) -> Check:
-        name = shape.name
+    def _of(self, reference: dict[str, Any]) -> Check:
+        name = str(reference["shape"])
         if name not in self._checks:
 
             def later(value: Any) -> Any:
@@ -60,18 +73,18 @@ class Shapes:
                 return self._checks[name](value)
 
             self._checks[name] = later
-            self._checks[name] = self._make(shape)
+            self._checks[name] = self._make(self._shapes[name])
         return self._checks[name]
 
-    def _make(self, shape: Any) -> Check:
-        kind = shape.type_name
+    def _make(self, shape: dict[str, Any]) -> Check:
+        kind = shape["type"]
         if kind == "structure":
-            members = {name: self._of(member) for name, member in shape.members.items()}
+            members = {name: self._of(member) for name, member in shape["members"].items()}
             return lambda value: _structure(value, members)
         if kind == "list":
-            return _each(self._of(shape.member))
+            return _each(self._of(shape["member"]))
         if kind == "map":
-            return _map(self._of(shape.value))
+            return _map(self._of(shape["value"]))
         types: dict[str, tuple[type, ...]] = {
             "string": (str,),
             "blob": (str,),

@@ -20,6 +20,7 @@ from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.clients import Clients
 from harness.engines.consumption import Consumption, TableConsumption
 from harness.engines.embedded import processes
+from harness.engines.embedded.data_folder import DataFolder, KeptPlans
 from harness.engines.embedded.intrinsics import load_template
 from harness.engines.embedded.stack_queues import StackQueues, check_queues
 from harness.engines.embedded.stack_tables import StackTables
@@ -42,7 +43,8 @@ class EmbeddedEngine:
     `work_dir` (default: a temporary folder) holds logs, function code and environments, and is removed by
     `stop`. `endpoints` overrides services, so that for instance DynamoDB may live elsewhere. `stock` runs
     MiniStack without our replacements of its hot spots. `logs` is a folder in which the logs are kept when the engine
-    ends, however it ends. `capacity` is "unlimited", or "aws" for tables that throttle as AWS's do.
+    ends, however it ends. `capacity` is "unlimited", or "aws" for tables that throttle as AWS's do. `data` is a folder
+    in which tables, queues and positions of streams are kept for the next engine on it.
     `chaos` are rules of faults that queues and tables inject.
     """
 
@@ -59,6 +61,7 @@ class EmbeddedEngine:
         stock: bool = False,
         logs: Path | None = None,
         capacity: str = "unlimited",
+        data: Path | None = None,
         chaos: RuleSet | None = None,
     ) -> None:
         self._given_dir = work_dir
@@ -70,6 +73,8 @@ class EmbeddedEngine:
         self._stock = stock
         self._logs = logs
         self._capacity = capacity
+        self._data = data
+        self._kept: DataFolder | None = None
         self._chaos = chaos
         self._token = secrets.token_urlsafe(24)
         self._work_dir: Path | None = None
@@ -111,6 +116,8 @@ class EmbeddedEngine:
         if self._given_dir is not None:
             self._given_dir.mkdir(parents=True, exist_ok=True)
         try:
+            if self._data is not None:
+                self._kept = DataFolder(self._data)
             with processes.signals_held():
                 self._work_dir = work_dir = Path(tempfile.mkdtemp(prefix="harness-", dir=self._given_dir))
                 (work_dir / "pids").mkdir()
@@ -119,10 +126,10 @@ class EmbeddedEngine:
             self._children.append(data)
             chaos = processes.chaos_options(work_dir, self._chaos)
             if "sqs" not in self._service_endpoints:
-                queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION, chaos)
+                queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION, self._kept, chaos)
                 self._children.append(queues)
             if "dynamodb" not in self._service_endpoints:
-                tables, self._tables_url = processes.start_tables(work_dir, REGION, self._capacity, chaos)
+                tables, self._tables_url = processes.start_tables(work_dir, REGION, self._capacity, self._kept, chaos)
                 self._children.append(tables)
                 self._services |= dict.fromkeys(("dynamodb", "dynamodbstreams"), self._tables_url)
             runtime = packaging.link_runtime(work_dir / "runtime")
@@ -136,13 +143,15 @@ class EmbeddedEngine:
                 profile=self._profile,
                 account_concurrency=self._account_concurrency,
                 async_retry_delays=self._async_retry_delays,
+                positions_dir=str(self._kept.positions) if self._kept else "",
             )
             service, self._lambda_url = processes.start_lambda_service(work_dir, settings)
             self._children.append(service)
             if "sqs" not in self._service_endpoints:
                 get = self._clients.get
                 self._queues = StackQueues(get("cloudformation"), get("s3"), self._ministack.get("sqs"), get("sqs"))
-            self._tables = StackTables(self._clients.get("dynamodb"))
+            plans = KeptPlans(self._kept.plans) if self._kept else None
+            self._tables = StackTables(self._clients.get("dynamodb"), plans)
         except BaseException:
             self.stop()
             raise
@@ -173,8 +182,11 @@ class EmbeddedEngine:
                 outputs = self._queues.create(stack_name, resources, outputs)
             made = put_functions(halves, outputs, self._clients, self._control)
         except HarnessError:
-            # As CloudFormation rolls back: a stack is there with all it has, or not at all.
-            self._delete_data(stack_name)
+            # As CloudFormation rolls back: a stack is there with all it has, or not at all. What was kept is spared.
+            if self._queues is not None:
+                self._queues.roll_back(stack_name)
+            self._tables.roll_back(stack_name)
+            self.client("cloudformation").delete_stack(StackName=stack_name)
             raise
         self._stacks.append(stack_name)
         return made
@@ -182,16 +194,13 @@ class EmbeddedEngine:
     def remove(self, stack_name: str) -> None:
         """Remove a stack's functions, mappings and data."""
         self._control.delete_stack(stack_name)
-        self._delete_data(stack_name)
-        if stack_name in self._stacks:
-            self._stacks.remove(stack_name)
-
-    def _delete_data(self, stack_name: str) -> None:
         if self._queues is not None:
             self._queues.delete(stack_name)
         if self._tables is not None:
             self._tables.delete(stack_name)
         self.client("cloudformation").delete_stack(StackName=stack_name)
+        if stack_name in self._stacks:
+            self._stacks.remove(stack_name)
 
     def client(self, service: str) -> Any:
         """Return a cached boto3 client for the engine's endpoint of `service`."""
@@ -264,6 +273,9 @@ class EmbeddedEngine:
         if self._work_dir is not None:
             shutil.rmtree(self._work_dir, ignore_errors=True)
         self._guard, self._work_dir = None, None
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
         self._data_url = self._lambda_url = self._tables_url = ""
 
     def __enter__(self) -> EmbeddedEngine:

@@ -17,6 +17,7 @@ from typing import IO
 from harness.data_plane.chaos.injection import CONTROL_PATH
 from harness.data_plane.chaos.rules import RuleSet
 from harness.engines.embedded import guard
+from harness.engines.embedded.data_folder import DataFolder
 from harness.engines.embedded.supervision import Child, Supervised, tail
 from harness.errors import EngineError
 from harness.host_environment import child_environment, direct
@@ -95,25 +96,35 @@ def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, 
     return child, url
 
 
-def start_queues(work_dir: Path, account: str, region: str, chaos: Sequence[str] = ()) -> tuple[Child, str]:
+def start_queues(
+    work_dir: Path, account: str, region: str, kept: DataFolder | None, chaos: Sequence[str] = ()
+) -> tuple[Supervised, str]:
     """Start the queues' service on a free loopback port; returns it with its endpoint URL.
 
-    `chaos` are options of faults to inject; see `chaos_options`.
+    Its queues live in `kept`, else in a folder of `work_dir`, so that it is started again where it was when it ends by
+    itself. `chaos` are options of faults to inject; see `chaos_options`.
     """
-    command = ["harness.data_plane.queues", "--account", account, "--region", region, *chaos]
-    with _listener() as listener:
-        return _data_plane("queues", work_dir, command, listener), _url(listener)
+    data = kept.queues if kept else work_dir / "queues"
+    command = ["harness.data_plane.queues", "--data", str(data), "--account", account, "--region", region, *chaos]
+    return _supervised("queues", work_dir, command, kept)
 
 
-def start_tables(work_dir: Path, region: str, capacity: str, chaos: Sequence[str] = ()) -> tuple[Supervised, str]:
+def start_tables(
+    work_dir: Path, region: str, capacity: str, kept: DataFolder | None, chaos: Sequence[str] = ()
+) -> tuple[Supervised, str]:
     """Start the tables' service on a free loopback port; returns it with its endpoint URL.
 
-    Its tables live in a folder of `work_dir`, so that it is started again where it was when it ends by itself.
+    Its tables live in `kept`, else in a folder of `work_dir`, so that it is started again where it was when it ends by
+    itself.
     """
+    data = kept.tables if kept else work_dir / "tables"
+    command = ["harness.data_plane.tables", "--data", str(data), "--region", region, "--capacity", capacity, *chaos]
+    return _supervised("tables", work_dir, command, kept)
+
+
+def _supervised(name: str, work_dir: Path, command: list[str], kept: DataFolder | None) -> tuple[Supervised, str]:
     listener = _listener()
-    data = str(work_dir / "tables")
-    command = ["harness.data_plane.tables", "--data", data, "--region", region, "--capacity", capacity, *chaos]
-    return Supervised(lambda: _data_plane("tables", work_dir, command, listener), listener), _url(listener)
+    return Supervised(lambda: _data_plane(name, work_dir, command, listener, kept), listener), _url(listener)
 
 
 def chaos_options(work_dir: Path, rules: RuleSet | None) -> list[str]:
@@ -126,12 +137,23 @@ def chaos_options(work_dir: Path, rules: RuleSet | None) -> list[str]:
 
 
 def chaos_counts(url: str) -> list[dict[str, int]]:
-    """Return how many requests each rule of a process matched and was injected into; raises EngineError."""
+    """Return how many requests each rule of a process matched and was injected into; raises EngineError.
+
+    One that was started again counts from then on.
+    """
     try:
-        with direct.open(f"{url}{CONTROL_PATH}", timeout=30) as answer:
-            return list(json.loads(answer.read())["rules"])
+        try:
+            return _counts(url)
+        except OSError:
+            # It may just have been killed; the next one answers the same.
+            return _counts(url)
     except OSError as error:
         raise EngineError(f"{url} does not say which faults it injected: {error}") from error
+
+
+def _counts(url: str) -> list[dict[str, int]]:
+    with direct.open(f"{url}{CONTROL_PATH}", timeout=30) as answer:
+        return list(json.loads(answer.read())["rules"])
 
 
 def _listener() -> socket.socket:
@@ -142,8 +164,10 @@ def _url(listener: socket.socket) -> str:
     return f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
 
 
-def _data_plane(name: str, work_dir: Path, command: list[str], listener: socket.socket) -> Child:
-    """Start a process of the data plane on a listening socket and wait until it serves."""
+def _data_plane(
+    name: str, work_dir: Path, command: list[str], listener: socket.socket, kept: DataFolder | None
+) -> Child:
+    """Start a process of the data plane on a listening socket and wait until it serves; it holds `kept` taken."""
     with (work_dir / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *command, "--fd", str(listener.fileno())],
@@ -151,7 +175,7 @@ def _data_plane(name: str, work_dir: Path, command: list[str], listener: socket.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            pass_fds=(listener.fileno(),),
+            pass_fds=(listener.fileno(), *([kept.descriptor] if kept else [])),
             start_new_session=True,
         )
     # Nothing to do before it ends: what it keeps is on disk, or ends with the engine.

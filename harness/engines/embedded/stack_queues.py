@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -60,7 +60,10 @@ def check_queues(resources: Mapping[str, Any]) -> None:
 
 
 class StackQueues:
-    """The queues of all stacks: `twins` is MiniStack's SQS client, `queues` the service's."""
+    """The queues of all stacks: `twins` is MiniStack's SQS client, `queues` the service's.
+
+    Queues that are there already, kept by the service from an earlier engine, are found again with their messages.
+    """
 
     def __init__(self, cloudformation: Any, s3: Any, twins: Any, queues: Any) -> None:
         self._cloudformation = cloudformation
@@ -68,12 +71,14 @@ class StackQueues:
         self._twins = twins
         self._queues = queues
         self._urls: dict[str, dict[str, str]] = {}
+        self._found: set[str] = set()
         self._bridges: dict[str, list[NotificationBridge]] = {}
 
     def create(self, stack_name: str, resources: Mapping[str, Any], outputs: Mapping[str, str]) -> dict[str, str]:
-        """Create a deployed stack's queues on the service; returns its outputs with their URLs.
+        """Create or find a deployed stack's queues on the service; returns its outputs with their URLs.
 
-        `resources` are the template's. Raises EngineError for what the service refuses.
+        `resources` are the template's. Raises EngineError for what the service refuses, and for a queue that was made
+        with other attributes.
         """
         try:
             made = self._cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
@@ -91,15 +96,25 @@ class StackQueues:
             buckets = [physical[k] for k, r in resources.items() if r["Type"] == BUCKET and k in physical]
             self._bridge(stack_name, buckets)
         except (ClientError, BotoCoreError) as error:
-            self.delete(stack_name)
+            self.roll_back(stack_name)
             raise EngineError(f"the queues of stack {stack_name} were not created: {error}") from error
         return {key: _with_urls(value, urls) for key, value in outputs.items()}
 
+    def roll_back(self, stack_name: str) -> None:
+        """Delete what `create` made of a stack, and no queue that was there before."""
+        self._delete(stack_name, self._found)
+
     def delete(self, stack_name: str) -> None:
         """Delete a stack's queues and end what passes notifications on to them."""
+        self._delete(stack_name, frozenset())
+
+    def _delete(self, stack_name: str, spared: Collection[str]) -> None:
         for bridge in self._bridges.pop(stack_name, ()):
             bridge.stop()
         for url in self._urls.pop(stack_name, {}).values():
+            if url in spared:
+                continue
+            self._found.discard(url)
             try:
                 self._queues.delete_queue(QueueUrl=url)
             except self._queues.exceptions.QueueDoesNotExist:
@@ -122,6 +137,10 @@ class StackQueues:
             del given["FifoQueue"]
         tags = self._twins.list_queue_tags(QueueUrl=twin).get("Tags", {})
         name = twin.rsplit("/", 1)[-1]
+        try:
+            self._found.add(str(self._queues.get_queue_url(QueueName=name)["QueueUrl"]))
+        except self._queues.exceptions.QueueDoesNotExist:
+            _log.debug("queue %s is new", name)
         url: str = self._queues.create_queue(QueueName=name, Attributes=given, tags=tags)["QueueUrl"]
         return url, later
 

@@ -35,14 +35,14 @@ class ShardTree:
 
     Every shard is given out once. With TRIM_HORIZON all of them are read from their beginning. With LATEST the open
     shards of the first listing are read from their end and the closed ones not at all; shards that appear later
-    continue those, so they are read from their beginning.
+    continue those, so they are read from their beginning. `finished` shards were read to their end before.
     """
 
-    def __init__(self, position: Position) -> None:
+    def __init__(self, position: Position, finished: Iterable[str] = ()) -> None:
         self._position = position
         self._parents: dict[str, str] = {}
         self._reading: set[str] = set()
-        self._finished: set[str] = set()
+        self._finished = set(finished)
         self._begun = False
 
     @property

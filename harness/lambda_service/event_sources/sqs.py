@@ -10,16 +10,17 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import orjson
 
 from harness.lambda_service.activity import Clock, Work
 from harness.lambda_service.aws import AwsCallError, AwsClient
 from harness.lambda_service.concurrency import PollerScaling, Profile
 from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, encode_event, fits, record_size
 from harness.lambda_service.event_sources.partial import failed_items
-from harness.lambda_service.event_sources.projection import decode_whole
-from harness.lambda_service.event_sources.wire import SqsEncoder, SqsMessage, read_messages
 from harness.lambda_service.filters import compile_filters
 from harness.lambda_service.model import SYNC_PAYLOAD_LIMIT, SqsMapping
 from harness.lambda_service.pool import EnvironmentPool, Throttled
@@ -69,7 +70,7 @@ class SqsPoller:
         self._mapping = mapping
         self._client = client
         self._pool = pool
-        self._encoder = SqsEncoder(mapping.queue_arn, region)
+        self._region = region
         self._filter = compile_filters(mapping.filters, text_field="body")
         self._scaling = PollerScaling(profile, mapping.max_concurrency)
         self._workers: list[asyncio.Task[None]] = []
@@ -166,8 +167,8 @@ class SqsPoller:
         # Whole seconds are all that ReceiveMessage knows; a short poll ends a window that is nearly over.
         return max(0, int(self._mapping.window_seconds - (self._clock() - batch.since)))
 
-    async def _receive(self, count: int, wait: int) -> list[SqsMessage]:
-        answer = await self._client.call_raw(
+    async def _receive(self, count: int, wait: int) -> list[dict[str, Any]]:
+        answer = await self._client.call(
             "sqs",
             "ReceiveMessage",
             {
@@ -179,18 +180,35 @@ class SqsPoller:
             },
             timeout=wait + 30.0,
         )
-        return read_messages(answer)
+        messages: list[dict[str, Any]] = answer.get("Messages") or []
+        return messages
 
-    async def _wanted(self, messages: list[SqsMessage]) -> list[_Message]:
+    async def _wanted(self, messages: list[dict[str, Any]]) -> list[_Message]:
         """Return the messages that pass the filters; the others are deleted, as Lambda does."""
         wanted: list[_Message] = []
         unwanted: list[_Message] = []
         for message in messages:
-            data = self._encoder.encode(message)
-            passes = self._filter is None or self._filter(decode_whole(data))
-            (wanted if passes else unwanted).append(_Message(message.MessageId, message.ReceiptHandle, data))
+            record = self._record(message)
+            if self._filter is None or self._filter(record):
+                wanted.append(_Message(record["messageId"], record["receiptHandle"], orjson.dumps(record)))
+            else:
+                unwanted.append(_Message(record["messageId"], record["receiptHandle"], b""))
         await self._delete(unwanted)
         return wanted
+
+    def _record(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        attributes = message.get("MessageAttributes") or {}
+        return {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message.get("Attributes") or {},
+            "messageAttributes": {name: _attribute(value) for name, value in attributes.items()},
+            "md5OfBody": message.get("MD5OfBody", ""),
+            "eventSource": "aws:sqs",
+            "eventSourceARN": self._mapping.queue_arn,
+            "awsRegion": self._region,
+        }
 
     async def _process(self, messages: list[_Message]) -> None:
         event = encode_event(message.data for message in messages)
@@ -240,3 +258,12 @@ def _add(batch: _Batch, message: _Message, now: float) -> None:
         batch.since = now
     batch.records.append(message)
     batch.size += record_size(message.data)
+
+
+def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
+    converted = {"dataType": value.get("DataType", "String")}
+    if "StringValue" in value:
+        converted["stringValue"] = value["StringValue"]
+    if "BinaryValue" in value:
+        converted["binaryValue"] = value["BinaryValue"]
+    return converted

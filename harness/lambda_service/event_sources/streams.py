@@ -20,6 +20,7 @@ import orjson
 
 from harness.lambda_service.activity import StreamPosition
 from harness.lambda_service.aws import AwsCallError, AwsClient
+from harness.lambda_service.event_sources.checkpoints import Checkpoints, Watermark
 from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, fits, record_size
 from harness.lambda_service.event_sources.projection import projection
 from harness.lambda_service.event_sources.shards import Position, Shard, ShardTree
@@ -42,6 +43,7 @@ _BUFFERED_BATCHES = 2
 _EXPIRED = "ExpiredIteratorException"
 _TRIMMED = "TrimmedDataAccessException"
 _GONE = "ResourceNotFoundException"
+_INVALID = "ValidationException"
 
 
 class StreamPoller:
@@ -56,15 +58,18 @@ class StreamPoller:
         destinations: Destinations,
         region: str,
         wall: Callable[[], float] = time.time,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._mapping = mapping
         self._client = client
+        self._checkpoints = checkpoints or Checkpoints(None)
         self._runner = BatchRunner(mapping, function, pool, destinations, wall)
         self._region = region
         self._wall = wall
         self._tasks: set[asyncio.Task[None]] = set()
         position: Position = "LATEST" if mapping.starting_position == "LATEST" else "TRIM_HORIZON"
-        self._shards = ShardTree(position)
+        # Who goes on has read the stream before: whatever it does not know is new, and wanted from its beginning.
+        self._shards = ShardTree("TRIM_HORIZON" if self._checkpoints.resumed else position, self._checkpoints.finished)
         self._ended = asyncio.Event()
         self.position = StreamPosition()
         """How far the stream is read, and the records in hand."""
@@ -87,11 +92,12 @@ class StreamPoller:
         return len(self._shards.reading) * self._mapping.parallelization
 
     async def stop(self) -> None:
-        """Stop polling; the position is not kept."""
+        """Stop polling; checkpoints are written."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._checkpoints.write()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = spawn(work, name)
@@ -109,6 +115,8 @@ class StreamPoller:
                 _log.warning("stream %s: %s", self._mapping.stream_arn, error)
                 await asyncio.sleep(_ERROR_PAUSE_SECONDS)
                 continue
+            # Creation times are whole seconds.
+            self._checkpoints.begin(float(int(self._wall())) if self._mapping.starting_position == "LATEST" else 0.0)
             ready = self._shards.ready(shards)
             self.position.listed(began, self._shards.unfinished(shards))
             for shard_id, position in ready:
@@ -127,9 +135,11 @@ class StreamPoller:
             self._listed,
             self._wall,
             self.position,
+            self._checkpoints,
         )
         await reader.run()
         self._shards.finish(shard_id)
+        self._checkpoints.finish(shard_id)
         self._ended.set()
 
     async def _listed(self, shard_id: str) -> bool:
@@ -172,9 +182,11 @@ class _ShardReader:
         listed: Callable[[str], Awaitable[bool]],
         wall: Callable[[], float],
         progress: StreamPosition,
+        checkpoints: Checkpoints,
     ) -> None:
         self._mapping = mapping
         self._progress = progress
+        self._checkpoints = checkpoints
         self._shard = shard
         self._position = position
         self._client = client
@@ -183,10 +195,11 @@ class _ShardReader:
         self._wall = wall
         self._filter = compile_filters(mapping.filters)
         self._project = projection(fields_of(mapping.filters))
-        self._lanes = [_Lane(mapping, shard, runner, progress) for _ in range(mapping.parallelization)]
-        self._last_sequence = ""
+        self._watermark = Watermark(lambda number: checkpoints.reach(shard, number))
+        self._lanes = [_Lane(mapping, shard, runner, self._finished) for _ in range(mapping.parallelization)]
+        self._last_sequence = checkpoints.shards.get(shard, "")
         self._latest_since = 0.0
-        self._not_before = 0.0
+        self._not_before = checkpoints.since if checkpoints.resumed else 0.0
 
     async def run(self) -> None:
         """Read until the shard is closed and its lanes are empty."""
@@ -214,7 +227,7 @@ class _ShardReader:
         except AwsCallError as error:
             _log.warning("shard %s: %s", self._shard, error)
             await asyncio.sleep(_IDLE_POLL_SECONDS if error.code == _EXPIRED else _ERROR_PAUSE_SECONDS)
-            if error.code in (_EXPIRED, _TRIMMED, _GONE):
+            if error.code in (_EXPIRED, _TRIMMED, _GONE, _INVALID):
                 return await self._iterator(trimmed=error.code == _TRIMMED)
             return iterator
         self._progress.read(self._shard, began, len(found))
@@ -236,6 +249,13 @@ class _ShardReader:
         self._progress.records.finish(len(found) - sum(map(len, shares)))
         for lane, share in zip(self._lanes, shares, strict=True):
             await lane.put(share)
+        self._watermark.read(self._last_sequence, [lane.given for lane in self._lanes])
+        self._finished(0)
+
+    def _finished(self, count: int) -> None:
+        """Note that a lane is through with some records."""
+        self._progress.records.finish(count)
+        self._watermark.finished([lane.done for lane in self._lanes])
 
     def _lane_of(self, change: Change) -> int:
         if len(self._lanes) == 1:
@@ -259,7 +279,8 @@ class _ShardReader:
                         "shard %s expired; it was read up to %s", self._shard, self._last_sequence or "nothing"
                     )
                     return None
-                trimmed = trimmed or error.code == _TRIMMED
+                # A position that the shard does not know cannot be gone on from: all of it is read again.
+                trimmed = trimmed or error.code in (_TRIMMED, _INVALID)
                 await asyncio.sleep(_ERROR_PAUSE_SECONDS)
 
     def _place(self, *, trimmed: bool) -> dict[str, Any]:
@@ -279,16 +300,18 @@ class _ShardReader:
             # Creation times are whole seconds.
             self._latest_since = float(int(self._wall()))
             return {**request, "ShardIteratorType": "LATEST"}
-        self._not_before = self._latest_since
+        self._not_before = self._latest_since or self._not_before
         return {**request, "ShardIteratorType": "TRIM_HORIZON"}
 
 
 class _Lane:
     """An ordered share of a shard: cuts its records into batches and runs them one after another."""
 
-    def __init__(self, mapping: StreamMapping, shard: str, runner: BatchRunner, progress: StreamPosition) -> None:
+    def __init__(
+        self, mapping: StreamMapping, shard: str, runner: BatchRunner, finished: Callable[[int], None]
+    ) -> None:
         self._mapping = mapping
-        self._progress = progress
+        self._finished = finished
         self._shard = shard
         self._runner = runner
         self._records: deque[StreamRecord] = deque()
@@ -296,6 +319,10 @@ class _Lane:
         self._changed = asyncio.Condition()
         self._since = 0.0
         self._busy = False
+        self.given = 0
+        """Records that were ever put in."""
+        self.done = 0
+        """Records that were ever processed or given up."""
 
     async def put(self, records: list[StreamRecord]) -> None:
         """Add records; waits while the lane is `_BUFFERED_BATCHES` behind."""
@@ -304,6 +331,7 @@ class _Lane:
             if records and not self._records:
                 self._since = _now()
             self._records.extend(records)
+            self.given += len(records)
             self._size += sum(record_size(record.data) for record in records)
             self._changed.notify_all()
 
@@ -317,7 +345,8 @@ class _Lane:
         while True:
             batch = await self._take()
             await self._runner.process(batch, self._shard)
-            self._progress.records.finish(len(batch))
+            self.done += len(batch)
+            self._finished(len(batch))
             async with self._changed:
                 self._busy = False
                 self._changed.notify_all()

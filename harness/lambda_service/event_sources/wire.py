@@ -1,13 +1,13 @@
-"""Answers of SQS and DynamoDB Streams, decoded as far as the service must know them; the rest passes through as JSON.
+"""Records of DynamoDB Streams, decoded as far as the service must know them; the rest passes through as JSON.
 
-Values that the service does not look at stay the bytes that came (`msgspec.Raw`) and are joined into the records of
-events. Only escapes are written anew: events are UTF-8 and their size in bytes counts, while a server may write every
-character beyond ASCII as six bytes.
+A record stays the bytes that came (`msgspec.Raw`), and only gets the fields that an event has besides. Escapes are
+written anew: events are UTF-8 and their size in bytes counts, while a server may write every character beyond ASCII
+as six bytes.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import orjson
@@ -16,23 +16,6 @@ from harness.lambda_service.aws import AwsCallError
 
 T = TypeVar("T")
 _ABSENT = msgspec.Raw()
-
-
-class SqsMessage(msgspec.Struct):
-    """A message of ReceiveMessage."""
-
-    MessageId: str
-    ReceiptHandle: str
-    Body: msgspec.Raw
-    Attributes: msgspec.Raw = _ABSENT
-    MessageAttributes: dict[str, dict[str, Any]] | None = None
-    MD5OfBody: msgspec.Raw = _ABSENT
-
-
-class SqsMessages(msgspec.Struct):
-    """ReceiveMessage's answer."""
-
-    Messages: list[SqsMessage] | None = None
 
 
 class Change(msgspec.Struct):
@@ -59,14 +42,8 @@ class ChangePage(msgspec.Struct):
     NextShardIterator: str | None = None
 
 
-_messages = msgspec.json.Decoder(SqsMessages)
 _page = msgspec.json.Decoder(ChangePage)
 _record = msgspec.json.Decoder(ChangeRecord)
-
-
-def read_messages(answer: bytes) -> list[SqsMessage]:
-    """Return the messages of a ReceiveMessage's answer; raises AwsCallError for what is none."""
-    return (_decode(_messages, answer, "ReceiveMessage").Messages or []) if answer else []
 
 
 def read_page(answer: bytes) -> ChangePage:
@@ -79,38 +56,6 @@ def _decode(decoder: msgspec.json.Decoder[T], answer: bytes, operation: str) -> 
         return decoder.decode(answer)
     except msgspec.MsgspecError as error:
         raise AwsCallError(operation, "Unparsable", str(error)) from error
-
-
-class SqsEncoder:
-    """Writes messages of one queue as records of its events."""
-
-    def __init__(self, queue_arn: str, region: str) -> None:
-        origin = orjson.dumps({"eventSource": "aws:sqs", "eventSourceARN": queue_arn, "awsRegion": region})
-        self._end = b"," + origin[1:]
-
-    def encode(self, message: SqsMessage) -> bytes:
-        """Return a message's record."""
-        attributes = b"{}"
-        if message.MessageAttributes:
-            found = {name: sqs_attribute(value) for name, value in message.MessageAttributes.items()}
-            attributes = orjson.dumps(found)
-        return b"".join(
-            (
-                b'{"messageId":',
-                orjson.dumps(message.MessageId),
-                b',"receiptHandle":',
-                orjson.dumps(message.ReceiptHandle),
-                b',"body":',
-                _unescaped(bytes(message.Body)),
-                b',"attributes":',
-                _unescaped(bytes(message.Attributes)) or b"{}",
-                b',"messageAttributes":',
-                attributes,
-                b',"md5OfBody":',
-                bytes(message.MD5OfBody) or b'""',
-                self._end,
-            )
-        )
 
 
 class ChangeEncoder:
@@ -142,13 +87,3 @@ class ChangeEncoder:
 def _unescaped(data: bytes) -> bytes:
     """Return JSON with its escaped characters as UTF-8, where there may be some."""
     return orjson.dumps(orjson.loads(data)) if b"\\u" in data else data
-
-
-def sqs_attribute(value: dict[str, Any]) -> dict[str, Any]:
-    """Return a message attribute as events hold it."""
-    converted = {"dataType": value.get("DataType", "String")}
-    if "StringValue" in value:
-        converted["stringValue"] = value["StringValue"]
-    if "BinaryValue" in value:
-        converted["binaryValue"] = value["BinaryValue"]
-    return converted

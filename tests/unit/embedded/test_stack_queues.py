@@ -145,3 +145,32 @@ def test_property_that_cloudformation_does_not_have_is_refused_by_name() -> None
     check_queues({"Q": {"Type": QUEUE, "Properties": {"QueueName": "q", "Tags": []}}, "Other": {"Type": "X"}})
     with pytest.raises(TemplateError, match="Q: AWS::SQS::Queue has no property VisibilityTimeOut"):
         check_queues({"Q": {"Type": QUEUE, "Properties": {"VisibilityTimeOut": 1}}})
+
+
+def test_queues_that_were_kept_are_found_with_their_messages_and_spared_by_a_rollback(sides: Sides) -> None:
+    queues, cloudformation, _, twins, service = sides
+    url = twins.create_queue(QueueName="kept", Attributes={"DelaySeconds": "0"})["QueueUrl"]
+    other = twins.create_queue(QueueName="other")["QueueUrl"]
+    cloudformation.physical = {"Kept": url, "Other": other}
+    resources: dict[str, Any] = {"Kept": {"Type": QUEUE}}
+    ours = queues.create("stack", resources, {"Url": url})["Url"]
+    twins.send_message(QueueUrl=ours, MessageBody="still here")
+
+    again = StackQueues(cloudformation, Buckets(), twins, service)
+    assert again.create("stack", {**resources, "Other": {"Type": QUEUE}}, {"Url": url}) == {"Url": ours}
+    again.roll_back("stack")
+    assert twins.receive_message(QueueUrl=ours)["Messages"][0]["Body"] == "still here"
+    with pytest.raises(twins.exceptions.QueueDoesNotExist):
+        twins.get_queue_url(QueueName="ours-other")
+
+
+def test_queue_that_was_kept_with_other_attributes_is_refused_and_left_alone(sides: Sides) -> None:
+    queues, cloudformation, _, twins, service = sides
+    url = twins.create_queue(QueueName="kept", Attributes={"DelaySeconds": "1"})["QueueUrl"]
+    cloudformation.physical = {"Kept": url}
+    resources = {"Kept": {"Type": QUEUE, "Properties": {"DelaySeconds": 1}}}
+    service.create_queue(QueueName="kept", Attributes={"DelaySeconds": "5"})
+    with pytest.raises(EngineError, match="a different value for attribute DelaySeconds"):
+        queues.create("stack", resources, {})
+    assert twins.get_queue_url(QueueName="ours-kept")
+    service.delete_queue(QueueUrl=url)

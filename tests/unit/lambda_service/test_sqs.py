@@ -31,9 +31,6 @@ class FakeQueue:
         self.deleted: list[str] = []
         self._bodies = bodies
 
-    async def call_raw(self, service: str, operation: str, payload: dict[str, Any], *, timeout: float = 60.0) -> bytes:
-        return json.dumps(await self.call(service, operation, payload, timeout=timeout)).encode()
-
     async def call(
         self, service: str, operation: str, payload: Mapping[str, Any], *, timeout: float = 60.0
     ) -> dict[str, Any]:

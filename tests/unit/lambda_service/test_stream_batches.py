@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any, cast
@@ -10,10 +11,11 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.lambda_service.environment import Outcome
 from harness.lambda_service.event_sources.stream_batches import BatchRunner, StreamRecord
 from harness.lambda_service.invoker import Destinations
 from harness.lambda_service.model import StreamMapping
-from harness.lambda_service.pool import EnvironmentPool
+from harness.lambda_service.pool import EnvironmentPool, Throttled
 from tests.unit.lambda_service import virtual_time
 from tests.unit.lambda_service.fakes import FUNCTION, FakeDestinations, FakePool
 
@@ -106,3 +108,55 @@ def test_records_when_some_are_poison_are_each_taken_or_given_up(
     if bisect:
         assert given_up == poison & set(range(1, count + 1))
     assert trial.taken == sorted(trial.taken, key=int)
+
+
+def test_batch_when_throttled_waits_ever_longer_and_costs_no_retry() -> None:
+    refused: list[float] = []
+
+    class Busy(FakePool):
+        async def invoke(self, name: str, payload: bytes) -> Outcome:
+            if len(refused) < 12:
+                refused.append(virtual_time.now())
+                raise Throttled(name)
+            return await super().invoke(name, payload)
+
+    pool, destinations = Busy(), FakeDestinations()
+    runner = BatchRunner(
+        StreamMapping("Map", FUNCTION.name, "arn:stream", max_retries=0, on_failure_arn="arn:x"),
+        FUNCTION,
+        cast(EnvironmentPool, pool),
+        cast(Destinations, destinations),
+        wall=lambda: NOW,
+    )
+    virtual_time.run(runner.process([record(1)], "shard"))
+    pauses = [later - before for before, later in itertools.pairwise(refused)]
+    assert all(0.05 * 2**i <= pause <= 0.1 * 2**i + 0.001 for i, pause in enumerate(pauses[:5]))
+    assert all(2.5 <= pause <= 5.001 for pause in pauses[6:])
+    assert (len(pool.events), destinations.sent) == (1, [])
+
+
+def test_batch_when_it_fails_is_retried_at_growing_pauses_and_ages_meanwhile() -> None:
+    began: list[float] = []
+
+    async def work(records: list[Any]) -> None:
+        began.append(virtual_time.now())
+        raise ValueError("planned")
+
+    async def main() -> None:
+        start = virtual_time.now()
+        runner = BatchRunner(
+            StreamMapping("Map", FUNCTION.name, "arn:stream", max_age_seconds=60, on_failure_arn="arn:x"),
+            FUNCTION,
+            cast(EnvironmentPool, FakePool(work)),
+            cast(Destinations, destinations),
+            wall=lambda: NOW + virtual_time.now() - start,
+        )
+        await runner.process([record(1)], "shard")
+        assert 60 < virtual_time.now() - start < 66
+
+    destinations = FakeDestinations()
+    virtual_time.run(main())
+    pauses = [later - before for before, later in itertools.pairwise(began)]
+    assert all(0.05 * 2**i <= pause <= 0.1 * 2**i + 0.001 for i, pause in enumerate(pauses[:5]))
+    assert max(pauses) <= 5.001
+    assert [sent["requestContext"]["condition"] for sent in destinations.sent] == ["RecordAgeExceeded"]

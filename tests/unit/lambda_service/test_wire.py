@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from harness.lambda_service.aws import AwsCallError
 from harness.lambda_service.event_sources.projection import projection
-from harness.lambda_service.event_sources.wire import ChangeEncoder, SqsEncoder, read_messages, read_page
+from harness.lambda_service.event_sources.wire import ChangeEncoder, read_page
 from harness.lambda_service.filters import compile_filters, fields_of
 
-ARN, REGION = "arn:aws:sqs:eu-west-1:000000000000:q", "eu-west-1"
+ARN, REGION = "arn:aws:dynamodb:eu-west-1:000000000000:table/t/stream/1", "eu-west-1"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 DUMPS = [
     lambda value: json.dumps(value).encode(),
@@ -30,37 +30,7 @@ JSON = st.recursive(
 )
 
 
-@given(TEXT, st.dictionaries(TEXT, TEXT), st.sampled_from(DUMPS), st.booleans())
-def test_message_passes_through_in_whatever_way_its_json_is_written(
-    body: str, attributes: dict[str, str], dumps: Any, bare: bool
-) -> None:
-    message: dict[str, Any] = {"MessageId": "m", "ReceiptHandle": "h", "Body": body}
-    if not bare:
-        typed = {"DataType": "String", "StringValue": body}
-        named = {"t": typed, "b": {"DataType": "Binary", "BinaryValue": "eA=="}}
-        message |= {"Attributes": attributes, "MessageAttributes": named, "MD5OfBody": "5"}
-    (found,) = read_messages(dumps({"Messages": [message]}))
-    data = SqsEncoder(ARN, REGION).encode(found)
-    assert json.loads(data) == {
-        "messageId": "m",
-        "receiptHandle": "h",
-        "body": body,
-        "attributes": {} if bare else attributes,
-        "messageAttributes": {}
-        if bare
-        else {"t": {"dataType": "String", "stringValue": body}, "b": {"dataType": "Binary", "binaryValue": "eA=="}},
-        "md5OfBody": "" if bare else "5",
-        "eventSource": "aws:sqs",
-        "eventSourceARN": ARN,
-        "awsRegion": REGION,
-    }
-
-
 def test_characters_that_a_server_escapes_are_utf_8_in_events() -> None:
-    (message,) = read_messages(
-        json.dumps({"Messages": [{"MessageId": "m", "ReceiptHandle": "h", "Body": "é語"}]}).encode()
-    )
-    assert "é語".encode() in SqsEncoder(ARN, REGION).encode(message)
     record = {"dynamodb": {"SequenceNumber": "1", "NewImage": {"a": {"S": "é語"}}}}
     _, data = ChangeEncoder(ARN, REGION).encode(msgspec.Raw(json.dumps(record).encode()))
     assert "é語".encode() in data
@@ -87,14 +57,15 @@ def test_stream_record_that_names_another_stream_names_the_mappings() -> None:
     assert data.count(b"eventSourceARN") == 1
 
 
-@pytest.mark.parametrize("answer", [b"x", b"[]", b'{"a":"\\ud800"}', b'{"Messages":[{}]}', b'{"Messages":1}'])
+@pytest.mark.parametrize("answer", [b"", b"x", b"[]", b'{"a":"\\ud800"}', b'{"Records":1}'])
 def test_answer_of_another_form_is_an_error_of_the_call(answer: bytes) -> None:
-    with pytest.raises(AwsCallError, match="ReceiveMessage: Unparsable"):
-        read_messages(answer)
+    with pytest.raises(AwsCallError, match="GetRecords: Unparsable"):
+        read_page(answer)
 
 
-def test_answer_without_messages_has_none() -> None:
-    assert read_messages(b"") == read_messages(b"{}") == read_messages(b'{"Messages":[]}') == []
+def test_record_of_another_form_is_an_error_of_the_call() -> None:
+    with pytest.raises(AwsCallError, match="GetRecords: Unparsable"):
+        ChangeEncoder(ARN, REGION).encode(msgspec.Raw(b'{"dynamodb":{}}'))
 
 
 RULES = st.lists(

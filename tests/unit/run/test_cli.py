@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from harness import cli, entry
 from harness.commands import options
 from harness.commands.application import app
 from harness.corpus import CorpusSpec, corpus_bytes
+from harness.engines.embedded.data_folder import DataFolder
 from harness.errors import (
     EngineError,
     ExitCode,
@@ -230,6 +232,23 @@ def test_deploy_once_when_the_functions_would_end_with_it_is_refused(
     ended = CliRunner().invoke(app, ["deploy", "--once", "--engine", engine])
     assert isinstance(ended.exception, UsageError)
     assert f"the functions of engine {engine} end with this command" in str(ended.exception)
+
+
+@pytest.mark.parametrize("engine", ["localstack", "localstack-data"])
+def test_deploy_with_data_when_the_engine_keeps_its_own_is_refused(engine: str, tmp_path: Path) -> None:
+    ended = CliRunner().invoke(app, ["deploy", "--data", str(tmp_path), "--engine", engine])
+    assert isinstance(ended.exception, UsageError)
+    assert f"engine {engine} keeps its data itself" in str(ended.exception)
+
+
+def test_deploy_with_data_when_the_folder_is_in_use_names_who_has_it(tmp_path: Path) -> None:
+    held = DataFolder(tmp_path)
+    try:
+        ended = CliRunner().invoke(app, ["deploy", "--data", str(tmp_path)])
+    finally:
+        held.close()
+    assert isinstance(ended.exception, EngineError)
+    assert f"in use by process {os.getpid()}" in str(ended.exception)
 
 
 @pytest.mark.parametrize("words", [("run",), ("deploy",), ("bench", "load"), ("bench", "saturation"), ("bench", "ci")])

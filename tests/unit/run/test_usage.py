@@ -98,3 +98,21 @@ def test_sample_when_a_process_is_gone_is_never_negative(start: object) -> None:
     assert used.cpu["data-services"] == 0.0
     assert "data-services" not in used.memory
     assert sampler.cpu_seconds()["data-services"] == 0.0
+
+
+def test_sample_when_a_process_was_started_again_counts_on_in_its_group(start: object) -> None:
+    assert callable(start)
+    first = start(BURN + "print('ready', flush=True)\n" + WAIT)
+    sampler = UsageSampler({"tables": first.pid})
+    until_ready(first)
+    sampler.renew({"tables": first.pid})
+    sampler.sample()
+    before = sampler.cpu_seconds()["tables"]
+    first.kill()
+    first.wait()
+    second = start(BURN + "print('ready', flush=True)\n" + WAIT)
+    until_ready(second)
+    sampler.renew({"tables": second.pid})
+    assert "tables" in sampler.sample().memory
+    assert before > 0.15
+    assert sampler.cpu_seconds()["tables"] > before + 0.15
