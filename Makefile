@@ -6,13 +6,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-# Tests have the machine to themselves, also under make -j.
+# Unit and contract tests are spread over this many processes; end-to-end tests have the machine to themselves, also under
+# make -j.
+TEST_JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest
+SPREAD := $(PYTEST) -n $(TEST_JOBS) --dist worksteal
+ENGINES ?= localstack localstack-data
+
 .NOTPARALLEL:
-.PHONY: help run test test-docker test-compose test-fidelity lint check bench gate setup lock clean
+.PHONY: help run test test-unit test-deep test-docker test-compose test-fidelity lint check bench gate setup lock clean
 
 help:
 	@echo "make run      generate, deploy, upload, watch and audit 800,000 rows (ROWS=50000 for fewer, ARGS=... for options)"
-	@echo "make test     run the tests"
+	@echo "make check    lint and the quick unit tests"
+	@echo "make test     all tests but those that need Docker"
+	@echo "make test-deep  tests of laws and of random moments, with ten times as many examples"
 	@echo "make test-docker  the tests that need Docker: docker compose, and the contract tests on LocalStack"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the ci suite: repeated runs, median and spread, and a report"
@@ -24,16 +32,22 @@ run: $(VENV)/.run
 	$(BIN)/harness run --rows $(ROWS) $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(SPREAD) tests/unit tests/contract $(ARGS)
+	$(PYTEST) tests/e2e $(ARGS)
+
+test-unit: $(VENV)/.dev
+	$(SPREAD) tests/unit -m "not slow" $(ARGS)
+
+test-deep: $(VENV)/.dev
+	$(SPREAD) tests/unit tests/e2e/test_leftovers.py --hypothesis-profile deep $(ARGS)
 
 test-docker: test-compose test-fidelity
 
 test-compose: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/docker $(ARGS)
+	$(PYTEST) tests/docker $(ARGS)
 
 test-fidelity: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/contract --engine localstack $(ARGS)
-	$(BIN)/python -m pytest tests/contract --engine localstack-data $(ARGS)
+	set -e; for engine in $(ENGINES); do $(PYTEST) tests/contract --engine $$engine $(ARGS); done
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -41,7 +55,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/cfn-lint handlers/template.yaml
 
-check: lint test
+check: lint test-unit
 
 bench: $(VENV)/.run
 	$(BIN)/harness bench ci $(ARGS)

@@ -43,30 +43,38 @@ app.command("saturation", rich_help_panel=SINGLE)(saturation)
 
 @app.command("engine", rich_help_panel=SINGLE)
 def bench_engine(
-    stock: Annotated[bool, typer.Option(help="Run MiniStack without our replacements of its hot spots.")] = False,
     calls: Annotated[int, typer.Option(help="Calls per loop.")] = 800,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure the engine's ceiling: bare loops of the calls the pipeline is made of."""
-    from harness.bench.engine import measure
+    """Compare bare loops of the pipeline's calls on our tables and queues with MiniStack's."""
+    from harness.bench.engine import Contender, compare
+    from harness.engines.base import Endpoints
     from harness.engines.embedded import EmbeddedEngine
     from harness.fingerprint import fingerprint
 
-    with EmbeddedEngine(stock=stock) as engine:
-        loops = measure(engine, engine.pids, calls=calls)
+    if calls < 8:
+        raise UsageError(f"--calls is {calls}, 8 or more are needed")
+    with EmbeddedEngine() as engine:
+        # The engine's data services are MiniStack as it is, and serve nothing else meanwhile.
+        session, pids, default = engine.session(), engine.pids, engine.endpoints.default
+        ours = Contender(engine.endpoints, session, (pids["tables"], pids["queues"]))
+        theirs = Contender(Endpoints(default, engine.endpoints.region), session, (pids["data-services"],))
+        pairs = compare(ours, theirs, calls=calls)
     if as_json:
-        print(json.dumps({"fingerprint": fingerprint(), "loops": [loop.to_json() for loop in loops]}))  # noqa: T201
+        print(json.dumps({"fingerprint": fingerprint(), "loops": [pair.to_json() for pair in pairs]}))  # noqa: T201
         return
     table = Table("loop", box=None, header_style="bold")
-    for name in ("clients", "calls/s", "items/s", "server CPU ms/call"):
+    for name in ("clients", "items/s", "MiniStack", "ratio", "CPU ms/call", "MiniStack", "MB", "MiniStack"):
         table.add_column(name, justify="right")
-    for loop in loops:
+    for pair in pairs:
+        both = (pair.ours, pair.theirs)
         table.add_row(
-            loop.name,
-            str(loop.clients),
-            f"{loop.calls / loop.seconds:,.0f}",
-            f"{loop.items_per_second:,.0f}",
-            f"{loop.server_cpu_ms:.2f}",
+            pair.ours.loop.name,
+            str(pair.ours.loop.clients),
+            *(f"{found.loop.items_per_second:,.0f}" for found in both),
+            f"{pair.ratio:.1f}",
+            *(f"{found.loop.server_cpu_ms:.2f}" for found in both),
+            *(f"{found.memory_before / 1e6:.0f} → {found.memory_after / 1e6:.0f}" for found in both),
         )
     out.print(table)
 

@@ -19,8 +19,8 @@ import psutil
 
 from harness.corpus.cache import default_cache
 from harness.corpus.spec import DEFAULT_ROWS
+from harness.data_plane.tables.module import SUPPORTED_VERSION
 from harness.doctor.memory import bytes_for, rows_that_fit
-from harness.engines.embedded.acceleration import SUPPORTED_VERSION
 from harness.host_environment import DOCKER, chosen
 from harness.lambda_service import limits
 

@@ -112,7 +112,7 @@ def test_crash_when_processing_a_message_costs_one_retry_and_loses_nothing(stack
         """,
         {
             "Dlq": queue(),
-            "Queue": queue(visibility=6, dlq="Dlq"),
+            "Queue": queue(visibility=4, dlq="Dlq"),
             "Map": mapping(arn("Queue"), BatchSize=1),
         },
     )

@@ -32,7 +32,7 @@ def test_message_when_it_always_fails_is_received_three_times_then_dead_lettered
         """,
         {
             "Dlq": queue(),
-            "Queue": queue(visibility=5, dlq="Dlq"),
+            "Queue": queue(visibility=3, dlq="Dlq"),
             "Map": mapping(arn("Queue"), BatchSize=1),
         },
     )
@@ -54,7 +54,7 @@ def test_batch_when_response_names_failures_redelivers_only_those(stack: DeployS
         """,
         {
             "Dlq": queue(),
-            "Queue": queue(visibility=6, dlq="Dlq"),
+            "Queue": queue(visibility=4, dlq="Dlq"),
             "Map": mapping(
                 arn("Queue"),
                 BatchSize=10,
@@ -102,7 +102,7 @@ def test_batch_when_function_raises_is_redelivered_whole(stack: DeployStack) -> 
         """,
         {
             "Dlq": queue(),
-            "Queue": queue(visibility=6, dlq="Dlq"),
+            "Queue": queue(visibility=4, dlq="Dlq"),
             "Map": mapping(arn("Queue"), BatchSize=10, MaximumBatchingWindowInSeconds=1),
         },
     )
@@ -236,7 +236,7 @@ def test_batch_when_the_answer_is_malformed_is_redelivered_whole(stack: DeploySt
         """,
         {
             "Dlq": queue(),
-            "Queue": queue(visibility=8, dlq="Dlq", receives=1),
+            "Queue": queue(visibility=4, dlq="Dlq", receives=1),
             "Map": mapping(arn("Queue"), FunctionResponseTypes=["ReportBatchItemFailures"]),
         },
     )

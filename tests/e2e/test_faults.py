@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from harness.audit import audit
 from harness.audit.audit import Audited
+from harness.commands.application import app
 from harness.corpus import CorpusSpec
 from harness.data_plane.chaos.rules import parse_rules
 from harness.dlq import letters, stage_named
@@ -32,6 +34,7 @@ from tests.e2e.support import (
 SPEC = CorpusSpec(rows=8_000, seed=5, dirty=0.1, quarantine=0.01, poison=0.0)
 
 
+EXAMPLES = Path(__file__).parents[2] / "examples" / "chaos"
 CHAOS_OF_TABLE = """
 [[rule]]
 service = "dynamodb"
@@ -126,6 +129,32 @@ def test_run_when_writes_are_throttled_or_partly_unprocessed_loses_nothing(tmp_p
     finished = run_with(CHAOS_OF_TABLE, tmp_path)
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
     assert all(count > 10 for count in injected(finished)), injected(finished)
+
+
+def test_run_when_answers_are_lost_and_queues_slow_and_batches_cut_updates_every_row_once(tmp_path: Path) -> None:
+    finished = run_with((EXAMPLES / "ingestion.toml").read_text(), tmp_path)
+    assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
+    assert all(injected(finished)), injected(finished)
+    totals = finished.watched.totals
+    # A batch that was sent and whose answer was lost is sent again, and the next stage has its rows twice.
+    assert any(totals[stage].rows_ok > finished.audit.updated for stage in ("insert", "process", "update"))
+    assert finished.audit.updated == finished.audit.items_in_table
+
+
+def test_command_when_run_under_chaos_tells_what_was_injected(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nservice = "dynamodb"\noperation = "BatchWriteItem"\n'
+        'effect = "error"\ncode = "ThrottlingException"\ntimes = 1\n'
+    )
+    out = tmp_path / "runs"
+    options = ["--rows", "500", "--no-ceiling", "--chaos", str(rules), "--out", str(out)]
+    done = CliRunner().invoke(app, ["run", *options], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "chaos      rule 1: dynamodb BatchWriteItem, ThrottlingException: 1 of " in done.output
+    result = json.loads((out / "latest" / "result.json").read_text())
+    assert result["engine"]["chaos"][0]["injected"] == 1
+    assert "Chaos: faults that were injected" in (out / "latest" / "report.html").read_text()
 
 
 def test_run_when_clean_is_killed_mid_file_is_retried_and_loses_nothing(engine: EmbeddedEngine, tmp_path: Path) -> None:

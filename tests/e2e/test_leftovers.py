@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,12 @@ import pytest
 
 from harness.engines.embedded import guard, processes
 from tests.contract.support import eventually
+from tests.depth import examples
 from tests.processes import descendants, heed_interrupts, wait_for_line
+
+_MOMENTS = examples(5)
+DELAYS = [1.05 * number / (_MOMENTS - 1) for number in range(_MOMENTS)]
+"""Seconds from an engine's start; it is up after about one."""
 
 
 def start(tmp_path: Path) -> subprocess.Popen[str]:
@@ -32,8 +38,11 @@ def start(tmp_path: Path) -> subprocess.Popen[str]:
     )
 
 
-def control_groups() -> set[str]:
-    return {str(p) for p in Path("/sys/fs/cgroup").glob("**/harness-*") if p.is_dir()}
+def control_groups(family: Iterable[psutil.Process]) -> list[Path]:
+    """Return the control groups that processes of `family` made: the Lambda service names its own by its process id."""
+    pids = {str(process.pid) for process in family}
+    found = Path("/sys/fs/cgroup").glob("**/harness-*")
+    return [path for path in found if path.is_dir() and path.name.rpartition("-")[2] in pids]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +50,6 @@ def control_groups() -> set[str]:
 )
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_harness_when_it_is_ended_leaves_nothing_behind(tmp_path: Path, moment: str, number: signal.Signals) -> None:
-    groups = control_groups()
     process = start(tmp_path)
     try:
         wait_for_line(process, moment)
@@ -56,7 +64,7 @@ def test_harness_when_it_is_ended_leaves_nothing_behind(tmp_path: Path, moment: 
             return not alive and not list((tmp_path / "tmp").glob("harness-*"))
 
         eventually("processes and folders gone", gone, seconds=60)
-        eventually("control groups gone", lambda: control_groups() <= groups, seconds=60)
+        eventually("control groups gone", lambda: not control_groups(family), seconds=60)
     finally:
         process.kill()
         process.wait()
@@ -85,14 +93,15 @@ def nothing_of(folder: Path) -> bool:
 def test_engine_when_it_is_ended_at_any_moment_of_its_start_leaves_nothing_behind(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    groups = control_groups()
-    for attempt in range(8):
-        folder = tmp_path / str(attempt)
+    family: list[psutil.Process] = []
+    for delay in DELAYS:
+        folder = tmp_path / f"{delay:.2f}"
         folder.mkdir()
         process = start(folder)
         try:
             wait_for_line(process, "^corpus ")
-            time.sleep(attempt * 0.15)
+            time.sleep(delay)
+            family += descendants(process.pid)
             process.send_signal(number)
             assert process.wait(120) == (-signal.SIGKILL if number is signal.SIGKILL else 130)
             eventually("everything gone", partial(nothing_of, folder), seconds=60)
@@ -101,7 +110,7 @@ def test_engine_when_it_is_ended_at_any_moment_of_its_start_leaves_nothing_behin
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-    eventually("control groups gone", lambda: control_groups() <= groups, seconds=60)
+    eventually("control groups gone", lambda: not control_groups(family), seconds=60)
 
 
 def test_guard_when_a_process_was_never_registered_kills_it_by_its_mark(tmp_path: Path) -> None:

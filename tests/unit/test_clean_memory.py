@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 import json, os, resource, sys, threading, time
 os.environ.update(POWERTOOLS_METRICS_NAMESPACE="t", POWERTOOLS_SERVICE_NAME="t", AWS_REGION="us-east-1",
@@ -65,10 +67,12 @@ def peak_of(rows: int) -> float:
     return float(answer["peak_mb"])
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(360)
 def test_memory_when_the_file_is_four_times_larger_stays_the_same() -> None:
     # Both have many more chunks than workers, so both reach the peak of parent and two workers together.
-    small, large = peak_of(240_000), peak_of(960_000)
-    more_bytes = (960_000 - 240_000) * 178 / 1e6
+    small, large = peak_of(120_000), peak_of(480_000)
+    more_bytes = (480_000 - 120_000) * 178 / 1e6
     # How the shares of shared pages are caught moves a little; holding the file would cost all of its bytes.
     assert large - small < more_bytes / 2
     assert large < 250

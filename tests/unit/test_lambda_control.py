@@ -26,7 +26,10 @@ def zipped(**files: str) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for name, text in files.items():
-            archive.writestr(name, text)
+            # Of a fixed date: the same files are the same bytes, whenever they are packed.
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, text)
     return target.getvalue()
 
 

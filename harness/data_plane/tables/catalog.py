@@ -6,6 +6,7 @@ and saves. A deleted table's store is held for as long as its stream can be read
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import uuid
@@ -145,6 +146,14 @@ class Catalog:
         held.deleted = True
         held.store.end_stream()
         self.deleted.append(held)
+
+    def drop(self, key: Key) -> None:
+        """Forget a table that could not be saved, with its files; a directory that stays goes at the next start."""
+        held = self.tables.pop(key, None)
+        if held is not None:
+            self.changed.discard(held.store)
+            with contextlib.suppress(OSError):
+                held.store.remove()
 
     def remove_expired(self) -> None:
         """Delete the stores of deleted tables without a stream that can be read; raises OSError."""

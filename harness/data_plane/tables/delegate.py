@@ -89,7 +89,12 @@ class Delegate:
             if operation in CONTROL:
                 if operation in ("CreateTable", "UpdateTable"):
                     self._warm(scope, request)
-                self._catalog.sync()
+                try:
+                    self._catalog.sync()
+                except OSError:
+                    if operation == "CreateTable":
+                        self._unmake(scope, request)
+                    raise
                 self._configure_all()
         return response
 
@@ -131,6 +136,15 @@ class Delegate:
         if detail != "NONE":
             answer["ConsumedCapacity"] = consumed(held.name, cost, detail)
         return 200, {}, orjson.dumps(answer)
+
+    def _unmake(self, scope: tuple[str, str], request: dict[str, Any]) -> None:
+        """Take back a table that could not be stored."""
+        name = self._module._normalize_table_name(request["TableName"])
+        with request_scope(*scope):
+            definition = self._module._tables.pop(name, None)
+            if definition is not None:
+                self._module._tags.pop(definition.get("TableArn"), None)
+        self._catalog.drop((*scope, name))
 
     def _warm(self, scope: tuple[str, str], request: dict[str, Any]) -> None:
         """Keep the warm throughput that the module reads but never stores."""

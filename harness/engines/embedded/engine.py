@@ -41,11 +41,10 @@ class EmbeddedEngine:
     """An engine in processes of this machine; see `harness.engines.base.Engine` for its methods.
 
     `work_dir` (default: a temporary folder) holds logs, function code and environments, and is removed by
-    `stop`. `endpoints` overrides services, so that for instance DynamoDB may live elsewhere. `stock` runs
-    MiniStack without our replacements of its hot spots. `logs` is a folder in which the logs are kept when the engine
-    ends, however it ends. `capacity` is "unlimited", or "aws" for tables that throttle as AWS's do. `data` is a folder
-    in which tables, queues and positions of streams are kept for the next engine on it.
-    `chaos` are rules of faults that queues and tables inject.
+    `stop`. `endpoints` overrides services, so that for instance DynamoDB may live elsewhere. `logs` is a folder in
+    which the logs are kept when the engine ends, however it ends. `capacity` is "unlimited", or "aws" for tables
+    that throttle as AWS's do. `data` is a folder in which tables, queues and positions of
+    streams are kept for the next engine on it. `chaos` are rules of faults that queues and tables inject.
     """
 
     name = "embedded"
@@ -58,7 +57,6 @@ class EmbeddedEngine:
         account_concurrency: int = 1000,
         async_retry_delays: tuple[float, ...] | None = None,
         service_endpoints: Mapping[str, str] | None = None,
-        stock: bool = False,
         logs: Path | None = None,
         capacity: str = "unlimited",
         data: Path | None = None,
@@ -70,7 +68,6 @@ class EmbeddedEngine:
         self._async_retry_delays = async_retry_delays
         self._service_endpoints = dict(service_endpoints or {})
         self._services = dict(self._service_endpoints)
-        self._stock = stock
         self._logs = logs
         self._capacity = capacity
         self._data = data
@@ -122,7 +119,7 @@ class EmbeddedEngine:
                 self._work_dir = work_dir = Path(tempfile.mkdtemp(prefix="harness-", dir=self._given_dir))
                 (work_dir / "pids").mkdir()
                 self._guard = processes.start_guard(work_dir, self._logs)
-            data, self._data_url = processes.start_data_services(work_dir, stock=self._stock)
+            data, self._data_url = processes.start_data_services(work_dir)
             self._children.append(data)
             chaos = processes.chaos_options(work_dir, self._chaos)
             if "sqs" not in self._service_endpoints:

@@ -56,7 +56,7 @@ def start_guard(work_dir: Path, logs: Path | None = None) -> subprocess.Popen[by
     )
 
 
-def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, str]:
+def start_data_services(work_dir: Path) -> tuple[Child, str]:
     """Start MiniStack on a free loopback port and wait until it answers; returns it with its endpoint URL."""
     listener = _listener()
     url = _url(listener)
@@ -75,13 +75,7 @@ def start_data_services(work_dir: Path, *, stock: bool = False) -> tuple[Child, 
     }
     with (work_dir / "data-services.log").open("ab") as log:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "harness.engines.embedded.server",
-                str(listener.fileno()),
-                *(["--stock"] if stock else []),
-            ],
+            [sys.executable, "-m", "harness.engines.embedded.server", str(listener.fileno())],
             env=child_environment(os.environ, fixed=fixed | _own_variables(work_dir)),
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -1,7 +1,6 @@
 """The data services' process: MiniStack under uvicorn and uvloop, on a socket that its parent opened.
 
-`python -m harness.engines.embedded.server FD [--stock]`, where FD is a listening loopback socket. With `--stock`
-MiniStack runs as it is, for comparison.
+`python -m harness.engines.embedded.server FD`, where FD is a listening loopback socket.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import sys
 import uvicorn
 
 from harness.engines.embedded import steady_time
-from harness.engines.embedded.acceleration import install
 from harness.entry import enter
 from harness.errors import UsageError
 from harness.lambda_service.bootstrap import die_with_parent, parent_from_environment
@@ -27,9 +25,7 @@ def main() -> None:
     if len(sys.argv) < 2 or not sys.argv[1].isdecimal():
         raise UsageError("the first argument is the number of an open listening socket")
     descriptor = int(sys.argv[1])
-    if "--stock" not in sys.argv[2:]:
-        install()
-        steady_time.install()
+    steady_time.install()
     from ministack.app import app
 
     gc.collect()

@@ -24,6 +24,8 @@ from harness.suites.model import load_suite
 from tests.processes import heed_interrupts
 from tests.unit.gate.support import CPU, RATE, commit_all, git, stand_in
 
+pytestmark = pytest.mark.slow
+
 SUITE = f'''
 description = "a test"
 duration = "1 s"

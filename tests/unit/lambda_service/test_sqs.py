@@ -18,6 +18,7 @@ from harness.lambda_service.event_sources import events, sqs
 from harness.lambda_service.event_sources.sqs import SqsPoller
 from harness.lambda_service.model import SYNC_PAYLOAD_LIMIT, SqsMapping
 from harness.lambda_service.pool import EnvironmentPool
+from tests.depth import examples
 from tests.unit.lambda_service import virtual_time
 from tests.unit.lambda_service.fakes import FUNCTION, FakePool, Work, succeed
 from tests.unit.lambda_service.virtual_time import until
@@ -79,7 +80,7 @@ def test_events_when_bodies_are_large_stay_below_six_megabytes_in_bytes(letter: 
     assert max(pool.sizes) > SYNC_PAYLOAD_LIMIT - max(len(json.dumps(body)), len(body.encode())) - 1_000
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.text(max_size=60), max_size=30))
 def test_events_when_bodies_are_any_text_are_within_the_limit_and_complete(texts: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:

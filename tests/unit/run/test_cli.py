@@ -210,7 +210,7 @@ def test_dlq_when_no_engine_is_up_exits_5_and_says_how_to_start_one(
         ("compare", "Compare stored results with the first of them"),
         ("export", "Write a result in another tool's format"),
         ("bench", "Benchmarks."),
-        ("bench engine", "Measure the engine's ceiling"),
+        ("bench engine", "Compare bare loops of the pipeline"),
         ("bench clean", "Compare our cleaner with"),
     ],
 )

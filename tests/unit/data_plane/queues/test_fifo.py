@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from harness.data_plane.queues.errors import SqsError
 from harness.data_plane.queues.fifo import FifoQueue
 from harness.data_plane.queues.message import Extra
+from tests.depth import examples
 from tests.unit.data_plane.queues.support import Held, kept
 
 
@@ -315,5 +316,5 @@ class FifoMachine(RuleBasedStateMachine):
         )
 
 
-FifoMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+FifoMachine.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
 TestFifoMachine = FifoMachine.TestCase

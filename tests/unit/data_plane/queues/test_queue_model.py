@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from harness.data_plane.queues.errors import SqsError
+from tests.depth import examples
 from tests.unit.data_plane.queues.support import Held
 
 RETENTION = 100
@@ -120,5 +121,5 @@ class StandardQueue(RuleBasedStateMachine):
         assert self.held.queue.next_event() == min(due, default=None)
 
 
-StandardQueue.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+StandardQueue.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
 TestStandardQueue = StandardQueue.TestCase

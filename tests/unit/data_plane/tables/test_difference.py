@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from ministack.core.responses import request_scope
 
 from harness.data_plane.tables import module as ministack
+from tests.depth import examples
 from tests.unit.data_plane.tables.conftest import table
 from tests.unit.data_plane.tables.test_streams import AUTHORIZATION, Clocked
 
@@ -56,7 +57,7 @@ def comparable(body: Any) -> Any:
     if isinstance(body, dict):
         body = {k: comparable(v) for k, v in body.items() if k != "ConsumedCapacity"}
         if "Items" in body:
-            body["Items"] = sorted(body["Items"], key=json.dumps)
+            body["Items"] = sorted(body["Items"], key=lambda item: json.dumps(item, sort_keys=True))
     elif isinstance(body, list):
         return [comparable(entry) for entry in body]
     return body
@@ -176,5 +177,5 @@ class DifferenceMachine(RuleBasedStateMachine):
             self.module._tables.clear()
 
 
-DifferenceMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+DifferenceMachine.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 TestDifference = DifferenceMachine.TestCase

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.depth import examples
 from tests.unit.data_plane.tables.conftest import Tables, table
 from tests.unit.data_plane.tables.test_streams import AUTHORIZATION, Clocked
 
@@ -139,7 +140,7 @@ def clocked() -> Clocked:
     return clocked
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operation=st.sampled_from(list(REQUESTS)), member=st.sampled_from(MEMBERS), value=values)
 def test_any_member_may_have_any_value(clocked: Clocked, operation: str, member: str, value: Any) -> None:
     """No value makes the service fail, or leaves anything pending or unreadable."""

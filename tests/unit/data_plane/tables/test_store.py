@@ -19,6 +19,7 @@ from harness.data_plane.tables.journal import Journal
 from harness.data_plane.tables.keys import KeySchema
 from harness.data_plane.tables.shards import RETENTION_MS, ROLL_MS
 from harness.data_plane.tables.store import TableStore, same_item
+from tests.depth import examples
 
 SCHEMA = KeySchema("id", "S", "n", "S")
 pks = st.sampled_from([b"a", b"b", b"c", b"key-4", b"key-5"])
@@ -174,7 +175,7 @@ class StoreMachine(RuleBasedStateMachine):
         shutil.rmtree(self.root)
 
 
-StoreMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=30, deadline=None)
 TestStore = StoreMachine.TestCase
 
 
