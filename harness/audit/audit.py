@@ -35,7 +35,8 @@ def audit(
     outside = places if places is not None else read_places(engine, deployment, (o.source for o in objects))
     report.unattributed, report.other_objects = outside.unattributed, outside.other_objects
     done = 0
-    access = TableAccess.of(engine.session(), engine.endpoints.url("dynamodb"), deployment.output("RecordsTable"))
+    url, table = engine.endpoints.observer_url("dynamodb"), deployment.output("RecordsTable")
+    access = TableAccess.of(engine.session(), url, table)
     uses = Counter(o.spec for o in objects)
     for block, found in audit_blocks(_blocks(objects, outside), sum(o.rows for o in objects), access, uses):
         report.merge(found)

@@ -323,7 +323,7 @@ class _Bench:
         key = service, number
         if key not in self._clients:
             contender = self._contender
-            self._clients[key] = JsonClient(service, contender.session, contender.endpoints.url(service))
+            self._clients[key] = JsonClient(service, contender.session, contender.endpoints.observer_url(service))
         return self._clients[key]
 
     def _timed(self, work: Callable[[], None]) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from harness.errors import EnvironmentProblem, StageStuck, UsageError
 from harness.fingerprint import fingerprint
 from harness.queues import QueueDepths, read_depths
 from harness.run.clock import RunClock
-from harness.run.core import STACK, TEMPLATE
+from harness.run.core import STACK, TEMPLATE, consumed_since
 from harness.run.progress import Progress
 from harness.run.rest import audited_at_rest, look
 from harness.run.settle import UNSEEN_POLL_SECONDS, Patience, Reading, Settling, Stall, under_way
@@ -63,12 +63,14 @@ def run_insert(
     template.unlink()
     if count_items(engine, deployment):
         raise EnvironmentProblem("the table is not empty; inserting alone needs an engine of its own")
+    used_before = engine.consumption()
     began = time.time()
     with RunClock() as clock:
         before = read_depths(engine, deployment)
         sent = upload(engine, deployment.output("UploadBucket"), f"uploads/{path.name}", path)
         follower = _Follower(engine, deployment, sent.source.source_id, spec.rows, stall_timeout, before, clock)
         totals, depths, items = audited_at_rest(follower.settle, follower.count, follower.undisturbed)
+        used = consumed_since(engine, used_before)
         doubt = clock.doubt()
     letters = {s.name: {"unknown": depths.dlqs[s.name].total} for s in STAGES if depths.dlqs[s.name].total}
     conserved = items == spec.rows and not letters
@@ -94,6 +96,7 @@ def run_insert(
             "dead_letters": letters,
             "problems": {} if conserved else {"lost": max(0, spec.rows - items)},
         },
+        "consumption": used.to_json() if used is not None else None,
         **doubt.to_json(),
     }
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from harness.commands.load import load, saturation
-from harness.commands.options import Chaos, EngineName, Out, Profile, Rows, chaos_rules, out
+from harness.commands.options import Capacity, Chaos, EngineName, Out, Profile, Rows, chaos_rules, out
 from harness.errors import ExitCode, UsageError
 from harness.suites.catalogue import summaries
 
@@ -121,6 +121,7 @@ def bench_suite(
     repetitions: Repetitions = None,
     engine: EngineName = "embedded",
     profile: Profile = "local",
+    capacity: Capacity = "unlimited",
     chaos: Chaos = None,
     out_dir: Out = Path("runs"),
     as_json: AsJson = False,
@@ -128,6 +129,7 @@ def bench_suite(
     """Run a suite, print its aggregate, and write the report."""
     from dataclasses import replace
 
+    from harness.engines.registry import check_capacity
     from harness.report import write_report
     from harness.results import new_run_folder
     from harness.run.record import recorded
@@ -142,9 +144,10 @@ def bench_suite(
         if repetitions < 1:
             raise UsageError(f"--repetitions is {repetitions}, 1 or more are needed")
         suite = replace(suite, repetitions=repetitions)
+    check_capacity(engine, capacity)
     folder = new_run_folder(out_dir)
     with recorded(folder):
-        document = run_suite(suite, SuiteOptions(engine, profile, out, quiet=as_json, chaos=rules), folder)
+        document = run_suite(suite, SuiteOptions(engine, profile, out, capacity, quiet=as_json, chaos=rules), folder)
         page = write_report(folder)
     if as_json:
         print(json.dumps(document))  # noqa: T201
@@ -161,11 +164,12 @@ def _suite_command(name: str) -> Callable[..., None]:
         repetitions: Repetitions = None,
         engine: EngineName = "embedded",
         profile: Profile = "local",
+        capacity: Capacity = "unlimited",
         chaos: Chaos = None,
         out_dir: Out = Path("runs"),
         as_json: AsJson = False,
     ) -> None:
-        bench_suite(name, repetitions, engine, profile, chaos, out_dir, as_json)
+        bench_suite(name, repetitions, engine, profile, capacity, chaos, out_dir, as_json)
 
     return run
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.commands.options import (
+    Capacity,
     Chaos,
     Dirty,
     EngineName,
@@ -69,6 +70,7 @@ def load(
     web_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI.")] = 8089,
     engine: EngineName = "embedded",
     profile: Profile = "local",
+    capacity: Capacity = "unlimited",
     param: Params = None,
     chaos: Chaos = None,
     out_dir: Out = Path("runs"),
@@ -87,7 +89,7 @@ def load(
       harness bench load --rows-per-file choice:100=9,50000=1
       harness bench load --web                               by hand, in Locust's web UI
     """
-    from harness.engines.registry import create
+    from harness.engines.registry import check_capacity, create
     from harness.load.core import Loader, LoadOptions, refuse_if_too_many, rows_of
     from harness.load.locust_process import LocustOptions, free_port
     from harness.load.result import require_uploaded
@@ -124,9 +126,13 @@ def load(
     options = LoadOptions(spec, warmup, locust, parse_parameters(param), stall_timeout)
     if engine == "embedded":
         refuse_if_too_many(rows_of(spec))
+    check_capacity(engine, capacity)
     loader = Loader(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS, chaos=rules) as started:
+    with (
+        recorded(folder),
+        create(engine, profile=profile, capacity=capacity, logs=folder / LOGS, chaos=rules) as started,
+    ):
         finished = loader.run(started, options, folder)
     if as_json:
         print(json.dumps(finished.result))  # noqa: T201
@@ -151,6 +157,7 @@ def saturation(
     processes: Annotated[int, typer.Option(help="Upload from this many worker processes of this machine.")] = 0,
     engine: EngineName = "embedded",
     profile: Profile = "local",
+    capacity: Capacity = "unlimited",
     param: Params = None,
     chaos: Chaos = None,
     out_dir: Out = Path("runs"),
@@ -164,7 +171,7 @@ def saturation(
     fails, when a file is not sent, and when a row is not where it must be; inconclusive when no rate was sustained and
     when the machine slept meanwhile.
     """
-    from harness.engines.registry import create
+    from harness.engines.registry import check_capacity, create
     from harness.load.core import all_conserved
     from harness.load.locust_process import LocustOptions, free_port
     from harness.load.result import require_uploaded
@@ -173,7 +180,7 @@ def saturation(
     from harness.load.summary import print_audit
     from harness.results import chaos_of, new_run_folder, void_reason
     from harness.run.record import LOGS, recorded
-    from harness.run.summary import print_chaos, print_doubt
+    from harness.run.summary import print_chaos, print_consumption, print_doubt
 
     rules = chaos_rules(chaos, engine)
     first = start if start is not None else DEFAULT_RATES.get(engine, OTHER_RATE)
@@ -188,15 +195,20 @@ def saturation(
         parameters=parse_parameters(param),
         stall_timeout=stall_timeout,
     )
+    check_capacity(engine, capacity)
     searcher = Searcher(out, quiet=as_json)
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS, chaos=rules) as started:
+    with (
+        recorded(folder),
+        create(engine, profile=profile, capacity=capacity, logs=folder / LOGS, chaos=rules) as started,
+    ):
         found = searcher.search(started, options, folder)
     if as_json:
         print(json.dumps(found.result))  # noqa: T201
     else:
         out.print(f"\nsaturation [bold]{line(found)}[/]", highlight=False, soft_wrap=True)
         print_doubt(out, found.result)
+        print_consumption(out, found.result)
         print_chaos(out, chaos_of(found.result))
         print_audit(out, found.found.audit)
         if found.warmed is not None and not all_conserved(found.warmed):

@@ -29,6 +29,10 @@ EngineName = Annotated[
 Profile = Annotated[
     str, typer.Option(help="Concurrency profile of our Lambda service (not of LocalStack's): local, 2021, 2026.")
 ]
+Capacity = Annotated[
+    str,
+    typer.Option(help="aws: tables throttle as their capacity says (engine embedded only); unlimited: they never do."),
+]
 Chaos = Annotated[
     Path | None, typer.Option("--chaos", help="TOML file of faults to inject (engine embedded): docs/chaos.md.")
 ]

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from harness.commands.options import (
+    Capacity,
     Chaos,
     Dirty,
     EngineName,
@@ -43,6 +44,7 @@ def run(
     file: Annotated[Path | None, typer.Option(help="Run your own CSV instead of a generated corpus.")] = None,
     engine: EngineName = "embedded",
     profile: Profile = "local",
+    capacity: Capacity = "unlimited",
     param: Params = None,
     chaos: Chaos = None,
     out_dir: Out = Path("runs"),
@@ -63,10 +65,11 @@ def run(
       harness run --rows 50000 --poison 0.01   a small run with many bad rows
       harness run --file my.csv                your own file
       harness run -p RowsPerMessage=1          one row a message, as in the published design
+      harness run -p BillingMode=PROVISIONED -p WriteCapacity=500 -p ReadCapacity=500 --capacity aws
       harness run --chaos rules.toml           with faults injected: docs/chaos.md
     """
     from harness.corpus import CorpusSpec
-    from harness.engines.registry import create
+    from harness.engines.registry import check_capacity, create
     from harness.results import new_run_folder
     from harness.run.core import Runner, RunOptions
     from harness.run.record import LOGS, recorded
@@ -79,10 +82,14 @@ def run(
         raise UsageError(f"{file} is not a file")
     spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
     options = RunOptions(spec, file, parameters, stall_timeout, ceiling)
+    check_capacity(engine, capacity)
     runner = Runner(out, quiet=as_json)
     given = runner.prepare(options, in_memory=engine == "embedded")
     folder = new_run_folder(out_dir)
-    with recorded(folder), create(engine, profile=profile, logs=folder / LOGS, chaos=rules) as started:
+    with (
+        recorded(folder),
+        create(engine, profile=profile, capacity=capacity, logs=folder / LOGS, chaos=rules) as started,
+    ):
         finished = runner.run(started, given, options, folder)
         if as_json:
             print(json.dumps(finished.result))  # noqa: T201
@@ -124,6 +131,7 @@ def generate(
 def deploy(
     engine: EngineName = "embedded",
     profile: Profile = "local",
+    capacity: Capacity = "unlimited",
     param: Params = None,
     chaos: Chaos = None,
     once: Annotated[
@@ -150,13 +158,13 @@ def deploy(
     rules = chaos_rules(chaos, engine)
     if once and not outlives_its_command(engine):
         raise UsageError(f"--once: the functions of engine {engine} end with this command", hint="leave --once out")
-    with create(engine, profile=profile, data=data, chaos=rules) as started:
+    with create(engine, profile=profile, capacity=capacity, data=data, chaos=rules) as started:
         deployment = started.deploy(TEMPLATE, parameters, stack_name=STACK)
         table = Table("output", "value", box=None, header_style="bold")
         for key, value in sorted(deployment.outputs.items()):
             table.add_row(key, value)
         out.print(table)
-        out.print(f"\nendpoint   {started.endpoints.default}", highlight=False)
+        out.print(f"\ncapacity   {capacity}\nendpoint   {started.endpoints.default}", highlight=False)
         out.print(
             f"           AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={started.endpoints.region} "
             f"aws --endpoint-url {started.endpoints.default} s3 cp my.csv s3://{deployment.output('UploadBucket')}/",

@@ -116,6 +116,8 @@ def _conditions(result: Mapping[str, Any]) -> dict[str, str]:
     engine, corpus = result.get("engine", {}), result["corpus"]
     found = {
         "engine": str(engine.get("name", "none")),
+        # Results of before there was a choice: nothing throttled.
+        "capacity": str(engine.get("capacity", "unlimited")),
         "rows": f"{result['audit']['rows']:,}",
         "corpus bytes": f"{corpus['file_bytes']:,}",
         "corpus SHA-256": str(corpus.get("sha256") or "not known"),

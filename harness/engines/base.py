@@ -11,20 +11,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.engines.consumption import Consumption
 from harness.errors import EngineError
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where an engine answers. `services` overrides `default` per service name (boto3's names)."""
+    """Where an engine answers. `services` overrides `default` per service name (boto3's names).
+
+    `observers` are further endpoints of services, for the harness' own looking on: what is asked for there is neither
+    counted nor throttled.
+    """
 
     default: str
     region: str = "us-east-1"
     services: Mapping[str, str] = field(default_factory=dict)
+    observers: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, service: str) -> str:
         """Return the endpoint URL of a boto3 service name such as `dynamodbstreams`."""
         return self.services.get(service, self.default)
+
+    def observer_url(self, service: str) -> str:
+        """Return the endpoint URL for the harness' own looking on; the usual one where the engine has no other."""
+        return self.observers.get(service) or self.url(service)
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class Deployment:
 class EngineReport:
     """What an engine says of itself for `result.json`: versions, limits in force, per-function figures.
 
+    `capacity` is "aws" where tables throttle as AWS's do, else "unlimited".
     `chaos` are the rules in force as they were written, each with `rule` (its number), `matched` and `injected`
     (requests so far).
     """
@@ -58,6 +69,7 @@ class EngineReport:
     versions: Mapping[str, str]
     limits: Mapping[str, str]
     functions: Mapping[str, Mapping[str, Any]]
+    capacity: str = "unlimited"
     chaos: Sequence[Mapping[str, Any]] = ()
 
 
@@ -148,6 +160,9 @@ class Engine(Protocol):
 
         Cheap: called once a second while a run goes on.
         """
+
+    def consumption(self) -> Consumption | None:
+        """Return what the tables consumed so far; None where the engine does not know. Raises EngineError."""
 
     def stop(self) -> None:
         """Stop everything the engine started; safe to call twice and after a failed start."""

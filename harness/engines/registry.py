@@ -12,25 +12,31 @@ from harness.errors import UsageError
 ENGINES = ("embedded", "localstack", "localstack-data")
 
 
+CAPACITIES = ("unlimited", "aws")
+
+
 def create(
     name: str,
     *,
     work_dir: Path | None = None,
     profile: str = "local",
+    capacity: str = "unlimited",
     logs: Path | None = None,
     data: Path | None = None,
     chaos: RuleSet | None = None,
 ) -> Engine:
-    """Return a new, unstarted engine; raises UsageError naming the engines there are.
+    """Return a new, unstarted engine; raises UsageError naming the engines there are, and for an option that the engine
+    does not have.
 
     `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends. `data` is a
     folder that keeps tables and queues for the next engine, and `chaos` are rules of faults to inject: the embedded
     engine alone has them.
     """
+    check_capacity(name, capacity)
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
-        return EmbeddedEngine(work_dir, profile, logs=logs, data=data, chaos=chaos)
+        return EmbeddedEngine(work_dir, profile, logs=logs, data=data, capacity=capacity, chaos=chaos)
     if name in ENGINES and data is not None:
         raise UsageError(f"--data {data}: engine {name} keeps its data itself", hint="leave --data out")
     if chaos is not None and name in ENGINES:
@@ -49,6 +55,17 @@ def create(
 
         return LocalStackDataEngine(profile=profile, logs=logs)
     raise UsageError(f"engine {name!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")
+
+
+def check_capacity(engine: str, capacity: str) -> None:
+    """Raise UsageError for a capacity that is not known, and for one that the engine cannot enforce."""
+    if capacity not in CAPACITIES:
+        raise UsageError(f"--capacity {capacity} is not known", hint=f"choose one of {', '.join(CAPACITIES)}")
+    if capacity != "unlimited" and engine in ("localstack", "localstack-data"):
+        raise UsageError(
+            f"--capacity {capacity}: the tables of engine {engine} are LocalStack's, which never throttle",
+            hint="leave --capacity out, or choose --engine embedded",
+        )
 
 
 def no_chaos(name: str) -> UsageError:

@@ -21,7 +21,7 @@ from harness.load.session import Found, LoadSession
 from harness.report import write_report
 from harness.results import save_result
 from harness.run.clock import RunClock
-from harness.run.core import STACK, TEMPLATE, ProgressBar
+from harness.run.core import STACK, TEMPLATE, ProgressBar, deployed_line
 from harness.run.display import make_display
 from harness.run.record import logs_kept, recorded
 
@@ -95,7 +95,7 @@ class Loader:
         spec = options.spec
         with recorded(folder), logs_kept(engine, folder), translated(engine):
             deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
-            self.say(f"deployed   stack {STACK} on engine {engine.name}, {len(deployment.outputs)} outputs")
+            self.say(deployed_line(engine, deployment))
             warmed = self.warm_up(engine, deployment, options, folder)
             self.say(
                 f"load       {spec.shape}, {spec.files:,} files in {spec.seconds:g} s, {spec.rate:g} rows/s, "

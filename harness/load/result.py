@@ -102,6 +102,7 @@ def load_result(
         "cpu_stolen_share": round(found.cpu_stolen, 4),
         "cpu_seconds": {group: round(seconds, 3) for group, seconds in found.cpu_seconds.items()},
         "log_bytes": found.log_bytes,
+        "consumption": found.consumption.to_json() if found.consumption is not None else None,
         **found.doubt.to_json(),
     }
 

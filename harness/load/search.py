@@ -21,7 +21,7 @@ from harness.load.schedule import LoadSpec
 from harness.load.session import Found, LoadSession
 from harness.report import write_report
 from harness.results import save_result
-from harness.run.core import STACK, TEMPLATE
+from harness.run.core import STACK, TEMPLATE, deployed_line
 from harness.run.record import logs_kept, recorded
 
 WARMUP_SECONDS = 5.0
@@ -142,7 +142,7 @@ class Searcher(Loader):
         )
         with recorded(folder), logs_kept(engine, folder), translated(engine):
             deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
-            self.say(f"deployed   stack {STACK} on engine {engine.name}, {len(deployment.outputs)} outputs")
+            self.say(deployed_line(engine, deployment))
             began = time.monotonic()
             warmed = self.warm_up(engine, deployment, load, folder)
             with self.session(engine, deployment, load, folder, shown=False) as session:

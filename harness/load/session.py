@@ -17,6 +17,7 @@ from harness.audit.blocks import Audited
 from harness.audit.model import Places
 from harness.audit.readers import read_places
 from harness.engines.base import Deployment, Engine
+from harness.engines.consumption import Consumption
 from harness.errors import EnvironmentProblem, StageStuck
 from harness.load.locust_process import LocustOptions, LocustProcess
 from harness.load.monitor import LOCUST, Look, Monitor
@@ -26,6 +27,7 @@ from harness.load.schedule import LoadSpec
 from harness.load.state import LoadState
 from harness.load.tracker import completed_at, redelivered_rows
 from harness.run.clock import Doubt, RunClock
+from harness.run.core import consumed_since
 from harness.run.display import Display
 from harness.run.progress import explain
 from harness.run.rest import audited_at_rest
@@ -54,6 +56,7 @@ class Found:
     ones are in the bucket though Locust ended before it said so; neither counts loads that were ended on purpose.
     `redelivered` counts rows that were updated more than once. CPU is in seconds, of the harness (of which `tracker`
     for reading telemetry) and of Locust, over `seconds` of looking. `doubt` says whether times and rates mean anything.
+    `consumption` is of the tables, before the audit; None where the engine does not know.
     """
 
     began: float
@@ -73,6 +76,7 @@ class Found:
     tracker_cpu: float
     cpu_stolen: float
     doubt: Doubt
+    consumption: Consumption | None = None
 
 
 class LoadSession:
@@ -101,6 +105,7 @@ class LoadSession:
         self._clock = clock or RunClock()
         self._cache = cache
         self._pools: dict[LoadSpec, list[PoolFile]] = {}
+        self._used_before = engine.consumption()
         self._items_before = count_items(engine, deployment)
         self.monitor = Monitor(
             engine,
@@ -200,6 +205,7 @@ class LoadSession:
 
     def _audited(self, bar: Callable[[str, int], AbstractContextManager[Callable[[int], None]]]) -> Found:
         settled = time.monotonic()
+        used = consumed_since(self._engine, self._used_before)
         stolen = machine_shares(self._machine_before, psutil.cpu_times())[1]
         cpu = {
             HARNESS: self.monitor.usage.cpu_seconds()[HARNESS],
@@ -248,6 +254,7 @@ class LoadSession:
             tracker_cpu=self.monitor.tracker_cpu,
             cpu_stolen=stolen,
             doubt=self._clock.doubt(),
+            consumption=used,
         )
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from harness.load.core import LoadRun
 from harness.load.result import first_errors
 from harness.results import chaos_of, memory_scope
-from harness.run.summary import print_chaos, print_doubt, print_unattributed
+from harness.run.summary import print_chaos, print_consumption, print_doubt, print_unattributed
 
 PERCENTILES = ("50", "90", "95", "99", "99.9")
 _NAMES = {"upload": "upload", "end_to_end": "end to end"}
@@ -60,6 +60,7 @@ def print_summary(console: Console, run: LoadRun) -> None:
     if load["files_without_completion"]:
         say(f"           [yellow]{load['files_without_completion']:,} files without a completion time[/]")
     print_doubt(console, result)
+    print_consumption(console, result)
     print_chaos(console, chaos_of(result))
     print_audit(console, run.found.audit)
     if run.warmed is not None and not run.conserved:

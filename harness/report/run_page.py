@@ -33,6 +33,7 @@ def run_page(stored: Stored) -> Page:
             stored.name,
             moment(result.get("began")),
             f"engine {engine['name']}",
+            f"capacity {engine['capacity']}" if engine.get("capacity", "unlimited") != "unlimited" else "",
             f"{seen['cores']} cores, {seen['cpu']}",
             f"commit {seen['git_sha'][:12]}" if seen.get("git_sha") else "",
         ],
@@ -45,6 +46,7 @@ def run_page(stored: Stored) -> Page:
             *_latency(samples, result),
             *([Section("The run over time", charts=charts)] if charts else []),
             Section("Stages", tables=_known([sections.stage_table(result), sections.function_table(result)])),
+            *_consumption(result),
             _audit(result),
             Section(
                 "Environment",
@@ -150,6 +152,19 @@ def _audit(result: Mapping[str, Any]) -> Section:
         sections.object_table(result),
     ]
     return Section("Where the other rows are", intro, tables=_known(found))
+
+
+def _consumption(result: Mapping[str, Any]) -> list[Section]:
+    table = sections.consumption_table(result)
+    if table is None:
+        return []
+    intro = (
+        "Capacity units as DynamoDB meters them, the audit's own reads not counted. A request is throttled when any "
+        "item of it was refused."
+    )
+    if not result["consumption"]["complete"]:
+        intro += " Not complete: the tables' process ended meanwhile, and what it had counted is lost."
+    return [Section("Capacity consumed", intro, tables=[table])]
 
 
 def _known(tables: Sequence[Table | None]) -> list[Table]:

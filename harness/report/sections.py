@@ -96,6 +96,33 @@ def run_tiles(result: Mapping[str, Any]) -> list[Tile]:
     return tiles
 
 
+def consumption_table(result: Mapping[str, Any]) -> Table | None:
+    """Return what each table consumed and what it throttled; None where the engine does not know, or the result is of
+    before it was asked."""
+    consumption = result.get("consumption")
+    if not consumption:
+        return None
+    rows = []
+    for name, used in consumption["tables"].items():
+        reasons = used["throttled_requests"]
+        words = ", ".join(
+            f"{count:,} × {reason} ({used['throttled_items'].get(reason, 0):,} items)"
+            for reason, count in sorted(reasons.items())
+        )
+        rows.append(
+            (
+                name,
+                words or "none",
+                f"{used['write_units']:,.0f}",
+                f"{used['read_units']:,.1f}",
+                f"{used['stream_reads']:,}",
+                f"{sum(reasons.values()):,}",
+            )
+        )
+    columns = ("table", "reasons", "write units", "read units", "stream reads", "requests throttled")
+    return Table("Capacity by table", columns, tuple(rows), words=2)
+
+
 def _tile(label: str, text: str, note: str) -> Tile:
     value, _, unit = text.partition(" ")
     return Tile(label, value, unit, note)

@@ -22,6 +22,7 @@ from harness.corpus import CorpusSpec, ForeignSummary, Manifest, cached, scan_fo
 from harness.doctor.memory import bytes_for, rows_that_fit
 from harness.engines.base import Deployment, Engine
 from harness.engines.clients import translated
+from harness.engines.consumption import Consumption
 from harness.errors import EnvironmentProblem
 from harness.fingerprint import fingerprint
 from harness.queues import read_depths
@@ -137,7 +138,8 @@ class Runner:
     def _run(self, engine: Engine, given: Input, options: RunOptions, folder: Path, clock: RunClock) -> RunResult:
         ceiling = self._ceiling(engine) if options.ceiling else []
         deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
-        self._say(f"deployed   stack {STACK} on engine {engine.name}, {len(deployment.outputs)} outputs")
+        self._say(deployed_line(engine, deployment))
+        used_before = engine.consumption()
         before, items_before = read_depths(engine, deployment), count_items(engine, deployment)
         began, began_at = time.monotonic(), time.time()
         sent = self._upload(engine, deployment, given)
@@ -145,10 +147,10 @@ class Runner:
         self._say(f"uploaded   {sent.file_bytes / 1e6:.1f} MB in {sent.ended - sent.started:.1f} s, {rate:.0f} MB/s")
         objects = [Audited(sent.source, given.rows, given.spec)]
 
-        def look_for_every_row() -> tuple[Watched, AuditReport]:
-            watched = watcher.watched()
+        def look_for_every_row() -> tuple[Watched, Consumption | None, AuditReport]:
+            watched, used = watcher.watched(), consumed_since(engine, used_before)
             with self._bar("auditing", given.rows) as advance:
-                return watched, audit(engine, deployment, objects, advance, items_before=items_before)
+                return watched, used, audit(engine, deployment, objects, advance, items_before=items_before)
 
         with Watcher(
             engine,
@@ -162,11 +164,11 @@ class Runner:
             began=began,
             clock=clock,
         ) as watcher:
-            watched, found = audited_at_rest(watcher.settle, look_for_every_row, watcher.undisturbed)
+            watched, used, found = audited_at_rest(watcher.settle, look_for_every_row, watcher.undisturbed)
         update = watched.totals["update"]
         pipeline = (update.ended_ms / 1000 - sent.started) if update.ended_ms else 0.0
         result = self._result(engine, given, options, sent, watched, found, ceiling, pipeline, began_at)
-        result |= clock.doubt().to_json()
+        result |= {"consumption": used.to_json() if used is not None else None, **clock.doubt().to_json()}
         save_result(folder, {"run": folder.name, **result})
         write_report(folder)
         return RunResult(folder, options, deployment, given.rows, sent, watched, found, ceiling, pipeline, result)
@@ -239,6 +241,20 @@ class Runner:
 
     def _bar(self, label: str, total: int, *, data: bool = False) -> ProgressBar:
         return ProgressBar(self._console, label, total, data=data, hidden=self._quiet)
+
+
+def consumed_since(engine: Engine, before: Consumption | None) -> Consumption | None:
+    """Return what the tables consumed since `before`; None where the engine does not know."""
+    now = engine.consumption()
+    return now.since(before) if now is not None and before is not None else None
+
+
+def deployed_line(engine: Engine, deployment: Deployment) -> str:
+    """Return the line of a run's or load's header about what was deployed, and under which rules tables throttle."""
+    return (
+        f"deployed   stack {STACK} on engine {engine.name}, capacity {engine.report().capacity}, "
+        f"{len(deployment.outputs)} outputs"
+    )
 
 
 class ProgressBar:

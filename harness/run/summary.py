@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.audit import AuditReport
+from harness.engines.consumption import consumption_lines
 from harness.results import chaos_of, describe_rule, memory_scope, void_reason
 from harness.run.core import RunResult
 
@@ -60,10 +61,17 @@ def print_summary(console: Console, run: RunResult) -> None:
             soft_wrap=True,
         )
     print_doubt(console, run.result)
+    print_consumption(console, run.result)
     print_chaos(console, chaos_of(run.result))
     _print_audit(console, run)
     console.print(f"results    {run.folder}/result.json", highlight=False, soft_wrap=True)
     console.print(f"report     {run.folder}/report.html", highlight=False, soft_wrap=True)
+
+
+def print_consumption(console: Console, result: Mapping[str, Any]) -> None:
+    """Print what the tables consumed and what they throttled, where the engine knows."""
+    for number, text in enumerate(consumption_lines(result["consumption"])):
+        console.print(f"{'' if number else 'capacity':11}{escape(text)}", highlight=False, soft_wrap=True)
 
 
 def print_doubt(console: Console, result: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from harness.corpus import cached
 from harness.data_plane.chaos.rules import RuleSet
+from harness.engines.base import Engine
 from harness.engines.registry import create
 from harness.errors import EnvironmentProblem
 from harness.fingerprint import fingerprint
@@ -33,6 +34,7 @@ class SuiteOptions:
     engine: str
     profile: str
     console: Console
+    capacity: str = "unlimited"
     quiet: bool = False
     chaos: RuleSet | None = None
 
@@ -95,13 +97,23 @@ def print_aggregate(console: Console, document: Mapping[str, Any]) -> None:
     console.print(f"\n{document['suite']}: {count} repetition{'s' if count != 1 else ''}, {state}", highlight=False)
 
 
+def _engine(options: SuiteOptions, folder: Path) -> Engine:
+    return create(
+        options.engine,
+        profile=options.profile,
+        capacity=options.capacity,
+        logs=folder / LOGS,
+        chaos=options.chaos,
+    )
+
+
 def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
     from harness.run.core import Runner, RunOptions
 
     asked = RunOptions(suite.corpus, None, dict(suite.parameters), ceiling=False)
     runner = Runner(options.console, quiet=options.quiet)
     given = runner.prepare(asked, in_memory=options.engine == "embedded")
-    with create(options.engine, profile=options.profile, logs=folder / LOGS, chaos=options.chaos) as engine:
+    with _engine(options, folder) as engine:
         return runner.run(engine, given, asked, folder).result
 
 
@@ -116,7 +128,7 @@ def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any
     port = free_port("127.0.0.1") if setting.processes else 0
     locust = LocustOptions(users=setting.users, processes=setting.processes, master_port=port)
     asked = LoadOptions(setting.spec, setting.warmup, locust, dict(suite.parameters))
-    with create(options.engine, profile=options.profile, logs=folder / LOGS, chaos=options.chaos) as engine:
+    with _engine(options, folder) as engine:
         finished = Loader(options.console, quiet=options.quiet).run(engine, asked, folder)
     if not finished.conserved:
         # The warm-up's files are audited apart; its loss is the repetition's.
@@ -128,7 +140,7 @@ def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any
 def _insert(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
     from harness.bench.insert import run_insert
 
-    with create(options.engine, profile=options.profile, logs=folder / LOGS, chaos=options.chaos) as engine:
+    with _engine(options, folder) as engine:
         result = run_insert(engine, suite.corpus, dict(suite.parameters), folder)
     save_result(folder, {"run": folder.name, **result})
     return result

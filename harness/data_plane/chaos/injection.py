@@ -45,7 +45,8 @@ class Injector:
         """Serve one request as the rules say; see `harness.data_plane.http_server.Handle`."""
         if target == CONTROL_PATH:
             return 200, ((b"Content-Type", b"application/json"),), orjson.dumps({"rules": self.report()})
-        if _OBSERVER_MARK in headers.get(b"user-agent", b""):
+        # Paths of no AWS API are those of whoever looks on.
+        if target.startswith("/_") or _OBSERVER_MARK in headers.get(b"user-agent", b""):
             return self._handle(target, headers, body)
         call = call_of(target, headers, body)
         states = self._states(call) if call is not None else []

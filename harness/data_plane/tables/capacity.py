@@ -7,7 +7,8 @@ adaptive capacity", "On-demand capacity mode", "Throttling". Where AWS says no f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 PARTITION = {"Write": 1_000.0, "Read": 3_000.0}
@@ -138,6 +139,7 @@ class _Side:
         self._resource = resource
         self._peak = Peak(now)
         self._settings = settings
+        self._most_provisioned = 0.0
         rate = self._rate(now)
         self._table = Bucket(rate, self._depth(rate), now, min(rate, self._depth(rate)))
         self._maximum: Bucket | None = None
@@ -167,7 +169,7 @@ class _Side:
         if not settings.on_demand:
             return settings.write if self._kind == "Write" else settings.read
         warm = settings.warm_write if self._kind == "Write" else settings.warm_read
-        return max(ON_DEMAND_START[self._kind], warm, 2 * self._peak.value(now))
+        return max(ON_DEMAND_START[self._kind], warm, 2 * self._peak.value(now), self._most_provisioned)
 
     def _depth(self, rate: float) -> float:
         return rate if self._settings.on_demand else rate * BURST_SECONDS
@@ -183,6 +185,9 @@ class _Side:
     def configure(self, settings: Throughput, now: float) -> None:
         """Take over new settings; what has been saved up stays, within the new depth."""
         if settings != self._settings:
+            if not self._settings.on_demand:
+                # Half of it counts as a previous peak once the table is on demand.
+                self._most_provisioned = max(self._most_provisioned, self._rate(now))
             self._settings = settings
             rate = self._rate(now)
             self._set_rate(rate, now)
@@ -234,11 +239,18 @@ class _Side:
 
 @dataclass
 class Usage:
-    """What a table or index consumed and what was refused, since it was created."""
+    """What a table, its indexes and its stream consumed and what was refused, since it was created.
+
+    By reason: `throttled` counts refused items, as CloudWatch's ReadThrottleEvents and WriteThrottleEvents do, and
+    `throttled_requests` the requests that met it, as ThrottledRequests does. `stream_reads` counts calls of GetRecords,
+    which are billed by the call.
+    """
 
     read_units: float = 0.0
     write_units: float = 0.0
+    stream_reads: int = 0
     throttled: Counter[str] = field(default_factory=Counter)
+    throttled_requests: Counter[str] = field(default_factory=Counter)
 
 
 Charge = tuple[TableKey, int, float, tuple[tuple[str, float], ...]]
@@ -251,6 +263,7 @@ class Ledger:
     def __init__(self, enforced: bool, clock: Clock) -> None:
         self.enforced = enforced
         self._clock = clock
+        self._paused = False
         self._sides: dict[tuple[TableKey, str | None, str], _Side] = {}
         self.usage: dict[TableKey, Usage] = {}
 
@@ -267,6 +280,31 @@ class Ledger:
                 scope, resource = ("Table", arn) if name is None else ("Index", f"{arn}/index/{name}")
                 self._sides[key, name, kind] = _Side(kind, scope, resource, settings, now)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Admit everything and count nothing in this context."""
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
+
+    def count_stream_read(self, key: TableKey) -> None:
+        """Count a call of GetRecords on a table's stream."""
+        if not self._paused:
+            self._usage(key).stream_reads += 1
+
+    def count_writes(self, key: TableKey, units: float) -> None:
+        """Count units of writes that need no admission, because nothing is enforced."""
+        if not self._paused:
+            self._usage(key).write_units += units
+
+    def _usage(self, key: TableKey) -> Usage:
+        found = self.usage.get(key)
+        if found is None:
+            found = self.usage[key] = Usage()
+        return found
+
     def partitions(self, key: TableKey) -> int:
         """Return how many partitions a table's writes have; more than at first when it was split for heat or rate."""
         side = self._sides.get((key, None, "Write"))
@@ -280,10 +318,10 @@ class Ledger:
 
     def _charge(self, kind: str, charge: Charge) -> Throttled | None:
         """Take all units of a charge, or none."""
+        if self._paused:
+            return None
         key, hashed, units, indexes = charge
-        usage = self.usage.get(key)
-        if usage is None:
-            usage = self.usage[key] = Usage()
+        usage = self._usage(key)
         if self.enforced:
             now = self._clock()
             # An index's own partitions are not modelled by its keys: the hash of the table's key stands for them.
@@ -304,14 +342,16 @@ class Ledger:
 
     def require_write(self, charge: Charge) -> None:
         """Consume write units; raises Throttled."""
-        refused = self._charge("Write", charge)
-        if refused is not None:
-            raise refused
+        self._require("Write", charge)
 
     def require_read(self, charge: Charge) -> None:
         """Consume read units; raises Throttled."""
-        refused = self._charge("Read", charge)
+        self._require("Read", charge)
+
+    def _require(self, kind: str, charge: Charge) -> None:
+        refused = self._charge(kind, charge)
         if refused is not None:
+            self._usage(charge[0]).throttled_requests[refused.reason] += 1
             raise refused
 
     def admit_writes(self, charges: Sequence[Charge]) -> list[bool]:
@@ -325,6 +365,11 @@ class Ledger:
     def _admit(self, kind: str, charges: Sequence[Charge]) -> list[bool]:
         refusals = [self._charge(kind, charge) for charge in charges]
         first = next((r for r in refusals if r is not None), None)
-        if first is not None and None not in refusals:
+        if first is None:
+            return [True] * len(charges)
+        met = {(charge[0], r.reason) for charge, r in zip(charges, refusals, strict=True) if r is not None}
+        for key, reason in met:
+            self._usage(key).throttled_requests[reason] += 1
+        if None not in refusals:
             raise first
         return [r is None for r in refusals]

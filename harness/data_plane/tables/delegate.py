@@ -84,7 +84,7 @@ class Delegate:
         if response[0] != 200:
             self._take_back()
         else:
-            self._charge_writes()
+            self._charge_writes(2.0 if operation in TRANSACTIONS else 1.0)
             self._catalog.commit(atomic=operation in TRANSACTIONS)
             if operation in CONTROL:
                 if operation in ("CreateTable", "UpdateTable"):
@@ -177,14 +177,16 @@ class Delegate:
         for key in self._ledger.usage.keys() - self._catalog.tables.keys():
             self._ledger.forget(key)
 
-    def _charge_writes(self) -> None:
+    def _charge_writes(self, times: float) -> None:
+        """Charge for what is pending; in a transaction a table's own units count `times` two, its indexes' once."""
         by_store = {held.store: held for held in self._catalog.tables.values()}
         for store in self._catalog.changed:
             held = by_store.get(store)
             if held is None:
                 continue
             for pk, old, new in store.pending_changes():
-                self._ledger.require_write(write_cost(self._module, held, old, new).charge(held, pk))
+                cost = write_cost(self._module, held, old, new)
+                self._ledger.require_write(cost._replace(table=cost.table * times).charge(held, pk))
 
     # time to live
 

@@ -15,9 +15,9 @@ import orjson
 from msgspec import Raw
 
 from harness.data_plane.tables import projection, requests
-from harness.data_plane.tables.capacity import Ledger
+from harness.data_plane.tables.capacity import Ledger, write_units
 from harness.data_plane.tables.catalog import Catalog, HeldTable
-from harness.data_plane.tables.costs import Cost, added, consumed, read_cost, write_cost
+from harness.data_plane.tables.costs import NOTHING, Cost, added, consumed, read_cost, write_cost
 from harness.data_plane.tables.items import NOT_DECODED, Item, read_item, read_key
 from harness.data_plane.tables.keys import KeySchema, hash_of, key_bytes, key_json, key_text
 from harness.data_plane.tables.pages import read_page, segment_bounds
@@ -28,7 +28,6 @@ MAX_BATCH_WRITES = 25
 MAX_BATCH_GETS = 100
 MAX_BATCH_GET_BYTES = 16 * 1024 * 1024
 
-_ONE = Cost(1.0, {}, {})
 _partition_condition = re.compile(r"\s*(#?[A-Za-z0-9_]+)\s*=\s*(:[A-Za-z0-9_]+)\s*").fullmatch
 
 Scope = tuple[str, str]
@@ -123,9 +122,14 @@ class HotOperations:
 
     def _written(self, held: HeldTable, request: requests.PutItem | requests.DeleteItem, change: _Change) -> bytes:
         detail = request.ReturnConsumedCapacity
-        cost = self._cost(held, change, detail)
-        self._ledger.require_write(cost.charge(held, change.pk))
-        old = self._apply(held, change)
+        if detail == "NONE" and self._counts_afterwards(held):
+            old = self._apply(held, change)
+            self._ledger.count_writes(held.key, _units(old, change))
+            cost = NOTHING
+        else:
+            cost = self._cost(held, change)
+            self._ledger.require_write(cost.charge(held, change.pk))
+            old = self._apply(held, change)
         members = []
         if request.ReturnValues == "ALL_OLD" and old is not None:
             members.append(b'"Attributes":' + old.image)
@@ -147,10 +151,12 @@ class HotOperations:
                 self._module._index_item(held.definition, *texts, orjson.loads(item.image), add=True)
         return old
 
-    def _cost(self, held: HeldTable, change: _Change, detail: str) -> Cost:
-        """Return what a change costs; where nobody asks, it counts as one unit."""
-        if detail == "NONE" and not self._ledger.enforced:
-            return _ONE
+    def _counts_afterwards(self, held: HeldTable) -> bool:
+        """Tell whether a write's cost decides nothing, and is known from what the write itself reads."""
+        return not (self._ledger.enforced or held.indexed)
+
+    def _cost(self, held: HeldTable, change: _Change) -> Cost:
+        """Return what a change costs."""
         item = change.item
         new = Version(item.image, item.size) if item else None
         return write_cost(self._module, held, held.store.get(change.pk, change.sk), new)
@@ -161,13 +167,19 @@ class HotOperations:
         if not tables or not 0 < sum(map(len, tables.values())) <= MAX_BATCH_WRITES:
             return None
         changes: list[tuple[HeldTable, _Change]] = []
+        afterwards = True
         for name, entries in tables.items():
             held = self._table(scope, name)
             read = self._changes(held, entries) if held is not None and entries else None
             if held is None or read is None:
                 return None
             changes += [(held, change) for change in read]
-        costs = [self._cost(held, change, detail) for held, change in changes]
+            afterwards = afterwards and self._counts_afterwards(held)
+        if detail == "NONE" and afterwards:
+            for held, change in changes:
+                self._ledger.count_writes(held.key, _units(self._apply(held, change), change))
+            return b'{"UnprocessedItems":{}}'
+        costs = [self._cost(held, change) for held, change in changes]
         admitted = self._ledger.admit_writes(
             [cost.charge(held, change.pk) for (held, change), cost in zip(changes, costs, strict=True)]
         )
@@ -362,6 +374,12 @@ class HotOperations:
             capacity = consumed(held.name, cost, request.ReturnConsumedCapacity)
             members.append(b'"ConsumedCapacity":' + orjson.dumps(capacity))
         return b"{%b}" % b",".join(members)
+
+
+def _units(old: Version | None, change: _Change) -> float:
+    """Return the write units of a change to a table without indexes that took the place of `old`."""
+    item = change.item
+    return write_units(max(old.size if old else 0, item.size if item else 0))
 
 
 def _entry_json(entry: requests.Write) -> bytes:

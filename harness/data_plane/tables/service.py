@@ -18,6 +18,7 @@ from harness.data_plane.tables.capacity import Ledger, Throttled
 from harness.data_plane.tables.catalog import Catalog
 from harness.data_plane.tables.delegate import Delegate
 from harness.data_plane.tables.hot import HotOperations
+from harness.data_plane.tables.paths import UNMETERED_PATH, USAGE_PATH
 from harness.data_plane.tables.shapes import WrongType, shapes
 from harness.data_plane.tables.streams import StreamError, Streams
 
@@ -27,8 +28,6 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 TABLES_TARGET = b"DynamoDB_20120810"
 STREAMS_TARGET = b"DynamoDBStreams_20120810"
-USAGE_PATH = "/_tables/usage"
-"""Control path: GET it for what the tables have consumed. No AWS API has it."""
 DEFAULT_ACCOUNT = "000000000000"
 _credential = re.compile(rb"Credential=([^/,\s]+)/[^/,]*/([^/,\s]+)/").search
 _account = re.compile(r"[0-9]{12}").fullmatch
@@ -63,7 +62,7 @@ class TableService:
         self.ledger = Ledger(enforce_capacity, lambda: clock() / 1000)
         self._hot = HotOperations(self.catalog, loaded, self.ledger, loaded.AWS_KEYWORDS)
         self._delegate = Delegate(self.catalog, loaded, self.ledger, clock)
-        self._streams = Streams(self.catalog, clock)
+        self._streams = Streams(self.catalog, clock, self.ledger)
         self._shapes = {TABLES_TARGET: shapes("dynamodb"), STREAMS_TARGET: shapes("dynamodbstreams")}
         self._scopes: dict[bytes, tuple[str, str]] = {}
 
@@ -71,6 +70,12 @@ class TableService:
         """Serve one request of the JSON protocol, or of the control path."""
         if path == USAGE_PATH:
             return _answer(200, orjson.dumps({"Tables": self.usage()}))
+        if path.startswith(UNMETERED_PATH):
+            with self.ledger.paused():
+                return self._api(headers, body)
+        return self._api(headers, body)
+
+    def _api(self, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
         prefix, _, operation = headers.get(b"x-amz-target", b"").partition(b".")
         scope = self._scope(headers.get(b"authorization", b""))
         name = operation.decode("latin-1")
@@ -125,9 +130,9 @@ class TableService:
         return scope
 
     def usage(self) -> list[dict[str, Any]]:
-        """Return what every table has consumed, in capacity units, and what was refused, by reason.
+        """Return what every table with its indexes has consumed, in capacity units, and what was refused, by reason.
 
-        Units are exact where capacity is enforced or the request asked for them; else each write counts as one.
+        Counted since this process started: items refused, requests that met it, and calls of GetRecords.
         """
         return [
             {
@@ -136,7 +141,9 @@ class TableService:
                 "TableName": key[2],
                 "ReadUnits": used.read_units,
                 "WriteUnits": used.write_units,
+                "StreamReads": used.stream_reads,
                 "Throttled": dict(used.throttled),
+                "ThrottledRequests": dict(used.throttled_requests),
             }
             for key, used in self.ledger.usage.items()
         ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from harness.data_plane.tables.capacity import Ledger
 from harness.data_plane.tables.catalog import Catalog, HeldTable
 from harness.data_plane.tables.frames import EXPIRE, INSERT, MODIFY, Frame
 from harness.data_plane.tables.keys import key_json
@@ -76,9 +77,10 @@ def _limit(request: dict[str, Any], largest: int) -> int:
 class Streams:
     """The four operations of DynamoDB Streams."""
 
-    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, ledger: Ledger) -> None:
         self._catalog = catalog
         self._clock = clock
+        self._ledger = ledger
         self._operations: dict[str, Callable[[Scope, dict[str, Any]], bytes]] = {
             "ListStreams": self.list_streams,
             "DescribeStream": self.describe_stream,
@@ -234,6 +236,7 @@ class Streams:
         log = held.store.log(shard.number)
         if position < end and not log.starts_frame(position):
             raise _invalid("Invalid ShardIterator")
+        self._ledger.count_stream_read(held.key)
         write = RecordWriter(held, stream, shard, scope[1])
         records: list[bytes] = []
         size = 0

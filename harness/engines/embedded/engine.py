@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import subprocess
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.data_plane.chaos.rules import RuleSet
+from harness.data_plane.tables.paths import UNMETERED_PATH, USAGE_PATH
 from harness.engines import packaging, stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.clients import Clients
+from harness.engines.consumption import Consumption, TableConsumption
 from harness.engines.embedded import processes
 from harness.engines.embedded.data_folder import DataFolder, KeptPlans
 from harness.engines.embedded.intrinsics import load_template
@@ -25,6 +28,7 @@ from harness.engines.embedded.supervision import Child, Supervised
 from harness.engines.embedded.template_split import Context
 from harness.engines.split_deployment import halve, put_functions
 from harness.errors import EngineError, HarnessError
+from harness.host_environment import direct
 from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
 from harness.signals import signals_held
@@ -76,6 +80,7 @@ class EmbeddedEngine:
         self._children: list[Child | Supervised] = []
         self._data_url = ""
         self._lambda_url = ""
+        self._tables_url = ""
         self._clients = Clients(lambda: self.endpoints)
         self._ministack = Clients(lambda: Endpoints(self._data_url, REGION))
         self._queues: StackQueues | None = None
@@ -87,7 +92,10 @@ class EmbeddedEngine:
         """Where the engine answers; the lambda endpoint is our service's."""
         if not self._data_url:
             raise EngineError("the embedded engine is not started")
-        return Endpoints(self._data_url, REGION, {**self._services, "lambda": self._lambda_url})
+        observers = {}
+        if self._tables_url:
+            observers = dict.fromkeys(("dynamodb", "dynamodbstreams"), self._tables_url + UNMETERED_PATH)
+        return Endpoints(self._data_url, REGION, {**self._services, "lambda": self._lambda_url}, observers)
 
     @property
     def work_dir(self) -> Path:
@@ -119,9 +127,9 @@ class EmbeddedEngine:
                 queues, self._services["sqs"] = processes.start_queues(work_dir, ACCOUNT_ID, REGION, self._kept, chaos)
                 self._children.append(queues)
             if "dynamodb" not in self._service_endpoints:
-                tables, url = processes.start_tables(work_dir, REGION, self._capacity, self._kept, chaos)
+                tables, self._tables_url = processes.start_tables(work_dir, REGION, self._capacity, self._kept, chaos)
                 self._children.append(tables)
-                self._services |= {"dynamodb": url, "dynamodbstreams": url}
+                self._services |= dict.fromkeys(("dynamodb", "dynamodbstreams"), self._tables_url)
             runtime = packaging.link_runtime(work_dir / "runtime")
             settings = ServiceSettings(
                 endpoints={"default": self._data_url, **self._services},
@@ -214,7 +222,7 @@ class EmbeddedEngine:
         service = {k: v for k, v in answer.items() if k not in ("limits", "functions", "profile")}
         service["restarts"] = {child.name: child.restarts for child in self._children if isinstance(child, Supervised)}
         functions = {**answer["functions"], "_service": service}
-        return EngineReport(self.name, versions, limits, functions, self._injected())
+        return EngineReport(self.name, versions, limits, functions, self._capacity, self._injected())
 
     def _injected(self) -> list[dict[str, Any]]:
         """Return the chaos rules with what they did so far; rules of a service that lives elsewhere did nothing."""
@@ -229,6 +237,20 @@ class EmbeddedEngine:
     def activity(self) -> Activity:
         """Return what is under way, and every function's part of it by short name."""
         return Activity.from_json(self._control.activity())
+
+    def consumption(self) -> Consumption | None:
+        """Return what the tables consumed so far; None where DynamoDB is elsewhere. Raises EngineError."""
+        if not self._tables_url:
+            return None
+        try:
+            with direct.open(self._tables_url + USAGE_PATH, timeout=30) as answer:
+                usage = json.load(answer)["Tables"]
+        except (OSError, ValueError) as error:
+            raise EngineError(f"the tables do not tell what they consumed: {error}") from error
+        tables = {used["TableName"]: TableConsumption.from_json(used) for used in usage}
+        return Consumption(
+            tables, 1 + sum(c.restarts for c in self._children if c.name == "tables" and isinstance(c, Supervised))
+        )
 
     def stop(self) -> None:
         """Stop every process and remove the work folder; safe to call twice."""
@@ -252,7 +274,7 @@ class EmbeddedEngine:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
-        self._data_url = self._lambda_url = ""
+        self._data_url = self._lambda_url = self._tables_url = ""
 
     def __enter__(self) -> EmbeddedEngine:
         self.start()

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from harness.engines import stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.clients import Clients
+from harness.engines.consumption import Consumption
 from harness.engines.embedded.intrinsics import load_template
 from harness.engines.localstack.container import FUNCTIONS_DYNAMODB, PORT, Container
 from harness.engines.localstack.template import with_parallel_mappings, with_variables
@@ -226,6 +227,10 @@ class LocalStackEngine:
 
     def activity(self) -> Activity | None:
         """Return None: LocalStack does not tell what its functions do."""
+        return None
+
+    def consumption(self) -> Consumption | None:
+        """Return None: LocalStack does not tell what its tables consume."""
         return None
 
     def stop(self) -> None:

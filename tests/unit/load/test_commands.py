@@ -89,7 +89,7 @@ def test_saturation_when_finished_ends_with_the_code_of_what_it_found(
     form: list[str],
 ) -> None:
     def search(_self: Searcher, _engine: object, _options: object, folder: Path) -> Saturation:
-        return Saturation(folder, [], rate, 200.0, "resolution", finds, warmed, {})
+        return Saturation(folder, [], rate, 200.0, "resolution", finds, warmed, {"consumption": None})
 
     monkeypatch.setattr(registry, "create", lambda *_, **__: nullcontext())
     monkeypatch.setattr(Searcher, "search", search)

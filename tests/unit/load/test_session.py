@@ -81,7 +81,9 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LoadSession:
     entries = [{"Key": key_of(PREFIX, number), "VersionId": "v1", "Size": 9} for number in range(7)]
     paginator = SimpleNamespace(paginate=lambda **_: [{"Versions": entries}])
     engine: Any = SimpleNamespace(
-        check=lambda: None, client=lambda _: SimpleNamespace(get_paginator=lambda _: paginator)
+        check=lambda: None,
+        consumption=lambda: None,
+        client=lambda _: SimpleNamespace(get_paginator=lambda _: paginator),
     )
     monkeypatch.setattr(sessions, "count_items", lambda *_: 0)
     monkeypatch.setattr(sessions, "Monitor", FakeMonitor)

@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from harness.commands.application import app
-from harness.engines.registry import ENGINES
+from harness.engines.registry import CAPACITIES, ENGINES
 from harness.gate.calibrate import calibrate
 from harness.load.schedule import ARRIVALS, SHAPES
 from harness.suites.catalogue import summaries
@@ -151,6 +151,7 @@ def test_values_when_a_page_gives_them_are_known() -> None:
     assert options_named("--shape") <= set(SHAPES)
     assert options_named("--arrivals") <= set(ARRIVALS)
     assert options_named("--profile") <= {"local", "2021", "2026"}
+    assert options_named("--capacity") <= set(CAPACITIES)
     assert options_named("--suite") <= summaries().keys()
 
 

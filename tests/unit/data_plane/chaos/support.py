@@ -44,7 +44,7 @@ class Service:
         self.seen.append((target, body))
         return 200, (), orjson.dumps(self.answer)
 
-    def call(self, service: str, operation: str, request: Any, **headers: bytes) -> Any:
+    def call(self, service: str, operation: str, request: Any, target: str = "/", **headers: bytes) -> Any:
         names = {k.replace("_", "-").encode(): v for k, v in headers.items()}
         named = {b"x-amz-target": TARGETS[service] + b"." + operation.encode(), **names}
-        return self.injector.handle("/", named, orjson.dumps(request))
+        return self.injector.handle(target, named, orjson.dumps(request))

@@ -58,6 +58,13 @@ def test_observer_when_it_calls_is_never_hit_nor_counted() -> None:
     assert counts(service) == [(0, 0)]
 
 
+def test_path_of_no_aws_api_when_it_is_asked_is_never_hit_nor_counted() -> None:
+    service = Service(THROTTLE)
+    request = {"RequestItems": {"t": puts(1)}}
+    assert service.call("dynamodb", "BatchWriteItem", request, target="/_tables/unmetered")[0] == 200
+    assert counts(service) == [(0, 0)]
+
+
 def test_first_rule_when_several_fire_wins_and_every_one_counts_the_request() -> None:
     service = Service(THROTTLE + "times = 1", WRITE + 'effect = "error"\ncode = "InternalServerError"')
     request = {"RequestItems": {"t": puts(1)}}

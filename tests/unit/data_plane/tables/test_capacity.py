@@ -12,6 +12,7 @@ from harness.data_plane.tables.capacity import (
     Ledger,
     Throttled,
     Throughput,
+    Usage,
     read_units,
     write_units,
 )
@@ -125,6 +126,26 @@ def test_on_demand_serves_twice_the_previous_peak() -> None:
     assert 700 * 10 <= world.written_in(10, 10_000, units=10) <= 730 * 11
 
 
+def test_new_on_demand_table_serves_twelve_thousand_reads_a_second_and_a_partition_three_thousand() -> None:
+    world = World(Throughput(True))
+    spread = [(KEY, n * 2654435761 % (1 << 32), 1.0, ()) for n in range(20_000)]
+    assert 11_000 <= sum(world.ledger.admit_reads(spread)) <= 12_000
+    world.now = 10
+    assert sum(world.ledger.admit_reads([(KEY, 0, 1.0, ())] * 5_000)) == 3_000
+    assert world.ledger.usage[KEY].throttled_requests["TableReadKeyRangeThroughputExceeded"] == 2
+
+
+@pytest.mark.parametrize(("provisioned", "served"), [(100, 4_000), (9_000, 9_000)])
+def test_table_that_was_provisioned_serves_as_much_on_demand(provisioned: int, served: int) -> None:
+    world = World(Throughput(False, write=provisioned, read=1))
+    world.now = 1
+    world.ledger.configure(KEY, ARN, Throughput(False, write=1, read=1), {})
+    world.ledger.configure(KEY, ARN, Throughput(True), {})
+    world.now = 2
+    spread = [(KEY, n * 2654435761 % (1 << 32), 1.0, ()) for n in range(20_000)]
+    assert 0.85 * served <= sum(world.ledger.admit_writes(spread)) <= served
+
+
 def test_warm_throughput_is_served_at_once() -> None:
     world = World(Throughput(True, warm_write=9_000))
     assert world.written_in(10, 9_000, units=10) >= 8_800
@@ -168,6 +189,7 @@ def test_batch_is_admitted_in_part_and_refused_only_as_a_whole() -> None:
     assert list(world.ledger.admit_writes([])) == []
     assert world.ledger.usage[KEY].write_units == 5
     assert world.ledger.usage[KEY].throttled == {"TableWriteProvisionedThroughputExceeded": 11}
+    assert world.ledger.usage[KEY].throttled_requests == {"TableWriteProvisionedThroughputExceeded": 2}
 
 
 def test_reads_and_writes_have_capacities_of_their_own() -> None:
@@ -183,6 +205,17 @@ def test_nothing_is_refused_unless_enforced() -> None:
     assert all(ledger.admit_writes([(KEY, 0, 10.0, ())] * 50))
     ledger.require_read((KEY, 0, 1_000, ()))
     assert (ledger.usage[KEY].write_units, ledger.usage[KEY].read_units) == (500, 1_000)
+
+
+def test_who_only_looks_on_is_admitted_and_not_counted() -> None:
+    world = World(Throughput(False, write=1, read=1))
+    with world.ledger.paused():
+        assert world.ledger.admit_reads([(KEY, 0, 10.0, ())] * 50) == [True] * 50
+        world.ledger.require_write((KEY, 0, 10.0, ()))
+        world.ledger.count_writes(KEY, 1.0)
+        world.ledger.count_stream_read(KEY)
+    assert world.ledger.usage[KEY] == Usage()
+    assert [world.write(), world.write()] == [None, "TableWriteProvisionedThroughputExceeded"]
 
 
 def test_more_capacity_takes_effect_at_once_and_less_cuts_the_burst() -> None:

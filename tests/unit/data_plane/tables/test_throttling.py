@@ -132,7 +132,9 @@ def test_usage_says_what_was_consumed_and_refused(clocked: Clocked) -> None:
             "TableName": "events",
             "ReadUnits": 0.0,
             "WriteUnits": 2.0,
+            "StreamReads": 0,
             "Throttled": {"TableWriteProvisionedThroughputExceeded": 3},
+            "ThrottledRequests": {"TableWriteProvisionedThroughputExceeded": 3},
         }
     ]
     clocked.call("DeleteTable", TableName="events")

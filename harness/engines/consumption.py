@@ -1,0 +1,92 @@
+"""What tables consumed of their capacity, and which requests were throttled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TableConsumption:
+    """One table with its indexes and its stream.
+
+    Units are capacity units as DynamoDB meters them; `stream_reads` counts calls of GetRecords. By reason (the API's
+    ThrottlingReasons): `throttled_items` counts the items that were refused, `throttled_requests` the requests that met
+    a refusal, those included that came back with UnprocessedItems or UnprocessedKeys.
+    """
+
+    write_units: float = 0.0
+    read_units: float = 0.0
+    stream_reads: int = 0
+    throttled_items: Mapping[str, int] = field(default_factory=dict)
+    throttled_requests: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TableConsumption:
+        """Return what the tables' service says of a table."""
+        return cls(
+            data["WriteUnits"], data["ReadUnits"], data["StreamReads"], data["Throttled"], data["ThrottledRequests"]
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {**vars(self)}
+
+    def since(self, before: TableConsumption) -> TableConsumption:
+        """Return what has come on top of `before`."""
+        return TableConsumption(
+            self.write_units - before.write_units,
+            self.read_units - before.read_units,
+            self.stream_reads - before.stream_reads,
+            _more(self.throttled_items, before.throttled_items),
+            _more(self.throttled_requests, before.throttled_requests),
+        )
+
+
+@dataclass(frozen=True)
+class Consumption:
+    """What all tables of an engine consumed, by name.
+
+    `starts` says how often whoever counts was started: another number means that it began anew at nothing. A figure
+    that lacks what came before is not `complete`.
+    """
+
+    tables: Mapping[str, TableConsumption]
+    starts: int = 1
+    complete: bool = True
+
+    def since(self, before: Consumption) -> Consumption:
+        """Return what has come on top of `before`, of the tables that there are still."""
+        if before.starts != self.starts:
+            return Consumption(self.tables, self.starts, complete=False)
+        nothing = TableConsumption()
+        tables = {name: used.since(before.tables.get(name, nothing)) for name, used in self.tables.items()}
+        return Consumption(tables, self.starts, self.complete and before.complete)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"complete": self.complete, "tables": {name: used.to_json() for name, used in self.tables.items()}}
+
+
+def _more(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    return {reason: more for reason, count in now.items() if (more := count - before.get(reason, 0))}
+
+
+def consumption_lines(consumption: Mapping[str, Any] | None) -> list[str]:
+    """Return a result's consumption in words, a line for each table that was used; [] where the engine knows none."""
+    if consumption is None:
+        return []
+    lines = []
+    for name, used in consumption["tables"].items():
+        if not (used["write_units"] or used["read_units"] or used["stream_reads"] or used["throttled_requests"]):
+            continue
+        reasons = ", ".join(f"{count:,} × {reason}" for reason, count in sorted(used["throttled_requests"].items()))
+        throttled = f"throttled {reasons}" if reasons else "nothing throttled"
+        lines.append(
+            f"{name}: {used['write_units']:,.0f} write and {used['read_units']:,.1f} read units, "
+            f"{used['stream_reads']:,} stream reads; {throttled}"
+        )
+    if not consumption["complete"]:
+        lines.append("not complete: the tables' process ended meanwhile, and what it had counted is lost")
+    return lines
