@@ -83,6 +83,19 @@ def test_numbers_and_nulls_of_rows_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "stored"), [("12.50", "12.5"), ("12.00", "12"), ("-0.10", "-0.1"), ("100.0", "100"), ("0.0", "0")]
+)
+def test_decimals_that_end_with_zeros_are_stored_without(given: str, stored: str) -> None:
+    read = read_item(full(a={"N": given}), SCHEMA)
+    assert read is not None
+    assert read.image == full(a={"N": stored})
+
+
+def test_negative_zero_is_left_to_the_complete_validation() -> None:
+    assert read_item(full(a={"N": "-0.00"}), SCHEMA) is None
+
+
+@pytest.mark.parametrize(
     "raw",
     [
         b'{"id":{"S":"k"} }',
