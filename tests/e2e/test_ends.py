@@ -63,7 +63,7 @@ def test_run_when_nothing_moves_any_more_is_stuck_and_keeps_the_logs(engine: Emb
     assert caught.value.exit_code == 5
     assert str(folder) in caught.value.hint
     logs = {path.name for path in (folder / "engine").iterdir()}
-    assert logs == {"data-services.log", "queues.log", "lambda-service.log"}
+    assert logs == {"data-services.log", "queues.log", "tables.log", "lambda-service.log"}
     word = json.loads((folder / "error.json").read_text())
     assert (word["outcome"], word["exit_code"]) == ("failed", 5)
     assert "nothing has moved" in word["error"]
