@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.audit.audit import count_items
 from harness.corpus import CorpusSpec, cached
-from harness.doctor.memory import rows_that_fit
+from harness.doctor.room import refuse_if_too_many
 from harness.engines.base import Deployment, Engine
 from harness.engines.embedded.intrinsics import load_template
 from harness.errors import EnvironmentProblem, StageStuck, UsageError
@@ -53,9 +53,7 @@ def run_insert(
         raise UsageError(
             "inserting alone takes no quarantined and no poisonous rows", hint="quarantine = 0 and poison = 0"
         )
-    fits = rows_that_fit()
-    if spec.rows > fits:
-        raise EnvironmentProblem(f"{spec.rows:,} rows do not fit into this machine's memory, {fits:,} do")
+    refuse_if_too_many(spec.rows)
     path, manifest = cached(spec)
     template = folder / "template.json"
     template.write_text(without_capture(TEMPLATE.read_text("utf-8")), "utf-8")

@@ -89,8 +89,9 @@ def load(
       harness bench load --rows-per-file choice:100=9,50000=1
       harness bench load --web                               by hand, in Locust's web UI
     """
+    from harness.doctor.room import refuse_if_too_many
     from harness.engines.registry import check_capacity, create
-    from harness.load.core import Loader, LoadOptions, refuse_if_too_many, rows_of
+    from harness.load.core import Loader, LoadOptions, rows_of
     from harness.load.locust_process import LocustOptions, free_port
     from harness.load.result import require_uploaded
     from harness.load.schedule import LoadSpec
@@ -125,7 +126,7 @@ def load(
     )
     options = LoadOptions(spec, warmup, locust, parse_parameters(param), stall_timeout)
     if engine == "embedded":
-        refuse_if_too_many(rows_of(spec))
+        refuse_if_too_many(rows_of(spec), "the load")
     check_capacity(engine, capacity)
     loader = Loader(out, quiet=as_json)
     folder = new_run_folder(out_dir)
@@ -189,7 +190,7 @@ def saturation(
         resolution=resolution,
         step_seconds=step_seconds,
         budget=budget,
-        in_memory=engine == "embedded",
+        on_this_machine=engine == "embedded",
         spec=LoadSpec(rows_per_file=rows_per_file, seed=seed, dirty=dirty),
         locust=LocustOptions(users=users, processes=processes, master_port=free_port("127.0.0.1") if processes else 0),
         parameters=parse_parameters(param),

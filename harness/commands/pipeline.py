@@ -84,7 +84,7 @@ def run(
     options = RunOptions(spec, file, parameters, stall_timeout, ceiling)
     check_capacity(engine, capacity)
     runner = Runner(out, quiet=as_json)
-    given = runner.prepare(options, in_memory=engine == "embedded")
+    given = runner.prepare(options, on_this_machine=engine == "embedded")
     folder = new_run_folder(out_dir)
     with (
         recorded(folder),

@@ -20,7 +20,7 @@ import psutil
 from harness.corpus.cache import default_cache
 from harness.corpus.spec import DEFAULT_ROWS
 from harness.data_plane.tables.module import SUPPORTED_VERSION
-from harness.doctor.memory import bytes_for, rows_that_fit
+from harness.doctor.room import free_room, room_for, rows_that_fit
 from harness.host_environment import DOCKER, chosen
 from harness.lambda_service import limits
 
@@ -77,20 +77,20 @@ class Packages:
                 yield Result(name, Status.OK, found)
 
 
-class Memory:
-    """Whether the main job's rows fit."""
+class RoomForRows:
+    """Whether the main job's rows fit into memory and onto the disk of temporary files."""
 
     def run(self) -> Iterable[Result]:
         """Return one result."""
-        free = psutil.virtual_memory().available
+        free = free_room()
         fits = rows_that_fit(free)
-        found = f"{free / 1e9:.1f} GB available, {fits:,} rows fit"
+        found = f"{free} are free, {fits:,} rows fit"
         if fits >= DEFAULT_ROWS:
-            yield Result("memory", Status.OK, found)
+            yield Result("room", Status.OK, found)
         else:
-            need = f"{DEFAULT_ROWS:,} rows need {bytes_for(DEFAULT_ROWS) / 1e9:.1f} GB"
             status = Status.WARN if fits >= 1000 else Status.FAIL
-            yield Result("memory", status, found, f"{need}; `harness run` takes what fits and says so")
+            need = f"{DEFAULT_ROWS:,} rows need {room_for(DEFAULT_ROWS)}"
+            yield Result("room", status, found, f"{need}; `harness run` takes what fits and says so")
 
 
 class Disk:
@@ -184,7 +184,7 @@ class Leftovers:
 CHECKS: tuple[Check, ...] = (
     Python(),
     Packages(),
-    Memory(),
+    RoomForRows(),
     Disk(),
     Loopback(),
     LambdaLimits(),

@@ -10,10 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.doctor.memory import bytes_for, rows_that_fit
 from harness.engines.base import Deployment, Engine
 from harness.engines.clients import translated
-from harness.errors import EnvironmentProblem
 from harness.load.locust_process import LocustOptions
 from harness.load.result import load_result, write_samples
 from harness.load.schedule import LoadSpec, schedule
@@ -61,16 +59,6 @@ class LoadRun:
 def all_conserved(*found: Found | None) -> bool:
     """Return whether every row of several sessions is where it must be; those that there were not count as good."""
     return all(f.audit.conserved and f.audit.as_expected for f in found if f is not None)
-
-
-def refuse_if_too_many(rows: int) -> None:
-    """Raise EnvironmentProblem where an engine that keeps its data in memory could not hold so many rows."""
-    fits = rows_that_fit()
-    if rows > fits:
-        raise EnvironmentProblem(
-            f"the load has {rows:,} rows, which need {bytes_for(rows) / 1e9:.1f} GB of memory; {fits:,} rows fit",
-            hint="lower --rate or --seconds, or use an engine on a larger machine",
-        )
 
 
 def rows_of(spec: LoadSpec) -> int:

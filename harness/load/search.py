@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.doctor.memory import rows_that_fit
+from harness.doctor.room import rows_that_fit
 from harness.engines.base import Engine
 from harness.engines.clients import translated
 from harness.errors import EnvironmentProblem, UsageError
@@ -40,8 +40,8 @@ OVERHEAD_SECONDS = 12.0
 @dataclass(frozen=True)
 class SearchOptions:
     """What to search. A step ends once it is decided, or after `step_seconds` of load; `budget`
-    is in seconds and bounds the search, not the audit after it. `in_memory` ends it before a step whose rows would not
-    fit into this machine's memory. Of `spec` a step takes what its files are like and the seed.
+    is in seconds and bounds the search, not the audit after it. `on_this_machine` ends it before a step whose rows
+    would not fit here. Of `spec` a step takes what its files are like and the seed.
 
     Raises UsageError for a search that could not move or be decided.
     """
@@ -51,7 +51,7 @@ class SearchOptions:
     resolution: float = 0.1
     step_seconds: float = 45.0
     budget: float = 240.0
-    in_memory: bool = True
+    on_this_machine: bool = True
     spec: LoadSpec = field(default_factory=LoadSpec)
     locust: LocustOptions = field(default_factory=LocustOptions)
     parameters: dict[str, str] = field(default_factory=dict)
@@ -108,8 +108,8 @@ class Step:
 @dataclass(frozen=True)
 class Saturation:
     """A finished search. `rate` is the highest offered rows/s that was sustained, 0 where none was; `ceiling` the
-    lowest that was not, None where all were. `why_ended` says what ended it: the resolution, the budget, the memory, or
-    that nothing is sustained. `warmed` is what the warm-up found."""
+    lowest that was not, None where all were. `why_ended` says what ended it: the resolution, the budget, the space on
+    this machine, or that nothing is sustained. `warmed` is what the warm-up found."""
 
     folder: Path
     steps: list[Step]
@@ -132,7 +132,7 @@ class Searcher(Loader):
     def search(self, engine: Engine, options: SearchOptions, folder: Path) -> Saturation:
         """Search, then audit every row of every step; writes the results into `folder`.
 
-        Raises EnvironmentProblem where the rows of the first step would not fit into memory, and what a load raises.
+        Raises EnvironmentProblem where the rows of the first step would not fit here, and what a load raises.
         """
         search = Search(options.start, options.growth, options.resolution)
         steps: list[Step] = []
@@ -153,13 +153,13 @@ class Searcher(Loader):
                         why = "budget"
                         break
                     rate = search.next_rate()
-                    if options.in_memory and (rows := rows_of(_step_spec(options, rate, 0))) > rows_that_fit():
+                    if options.on_this_machine and (rows := rows_of(_step_spec(options, rate, 0))) > rows_that_fit():
                         if not steps:
                             raise EnvironmentProblem(
-                                f"the first step has {rows:,} rows; {rows_that_fit():,} fit into memory",
+                                f"the first step has {rows:,} rows; {rows_that_fit():,} fit on this machine",
                                 hint="lower --start or --step-seconds",
                             )
-                        why = "memory"
+                        why = "space"
                         break
                     step = self._step(session, options, rate, len(steps) + 1, left)
                     steps.append(step)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -19,11 +18,10 @@ from harness.audit.audit import count_items
 from harness.audit.blocks import Audited
 from harness.bench.engine import Loop, measure, shares_of_ceiling
 from harness.corpus import CorpusSpec, ForeignSummary, Manifest, cached, scan_foreign
-from harness.doctor.memory import bytes_for, rows_that_fit
+from harness.doctor.room import free_room, refuse_if_too_many, room_for, rows_that_fit
 from harness.engines.base import Deployment, Engine
 from harness.engines.clients import translated
 from harness.engines.consumption import Consumption
-from harness.errors import EnvironmentProblem
 from harness.fingerprint import fingerprint
 from harness.queues import read_depths
 from harness.report import write_report
@@ -86,10 +84,10 @@ class Runner:
         self._console = console
         self._quiet = quiet
 
-    def prepare(self, options: RunOptions, *, in_memory: bool = True) -> Input:
+    def prepare(self, options: RunOptions, *, on_this_machine: bool = True) -> Input:
         """Return the input: the user's file, or a corpus of as many rows as fit into memory.
 
-        `in_memory` says whether the engine keeps its data in this machine's memory at the rate that `doctor` knows;
+        `on_this_machine` says whether the engine keeps its data here, at the rate that `doctor` knows;
         an engine that was started elsewhere has limits of its own. Raises EnvironmentProblem where the user's file,
         or not even a thousand rows, would not fit.
         """
@@ -104,17 +102,16 @@ class Runner:
                 + ("its delimiter is open" if foreign.undecided else _columns_of(foreign))
                 + f", {foreign.file_bytes / 1e6:.1f} MB"
             )
-            if in_memory:
-                _refuse_if_too_many(foreign.records)
+            if on_this_machine:
+                refuse_if_too_many(foreign.records, "the file")
             return Input(options.file, foreign.records, None, None, foreign)
         spec = options.spec
-        fits = rows_that_fit() if in_memory else spec.rows
+        fits = rows_that_fit() if on_this_machine else spec.rows
         if spec.rows > fits:
             if fits < min(1000, spec.rows):
-                _refuse_if_too_many(spec.rows)
+                refuse_if_too_many(spec.rows)
             self._say(
-                f"[yellow]memory:[/] {spec.rows:,} rows need {bytes_for(spec.rows) / 1e9:.1f} GB, "
-                f"{psutil.virtual_memory().available / 1e9:.1f} GB are available. "
+                f"[yellow]room:[/] {spec.rows:,} rows need {room_for(spec.rows)}, {free_room()} are free. "
                 f"[bold]Running {fits:,} rows[/], the most that fit."
             )
             spec = CorpusSpec(**{**spec.to_json(), "rows": fits})
@@ -293,12 +290,3 @@ def _spec_of(given: Input) -> dict[str, Any]:
     if given.foreign is not None:
         spec |= {"lines": given.foreign.lines, "columns": len(given.foreign.columns)}
     return spec
-
-
-def _refuse_if_too_many(rows: int) -> None:
-    fits = rows_that_fit()
-    if rows > fits:
-        raise EnvironmentProblem(
-            f"{rows:,} rows need {bytes_for(rows) / 1e9:.1f} GB of memory, {fits:,} rows fit into what is available",
-            hint="close other programs, split the file, or use an engine on a larger machine",
-        )

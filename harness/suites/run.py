@@ -112,19 +112,20 @@ def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]
 
     asked = RunOptions(suite.corpus, None, dict(suite.parameters), ceiling=False)
     runner = Runner(options.console, quiet=options.quiet)
-    given = runner.prepare(asked, in_memory=options.engine == "embedded")
+    given = runner.prepare(asked, on_this_machine=options.engine == "embedded")
     with _engine(options, folder) as engine:
         return runner.run(engine, given, asked, folder).result
 
 
 def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
-    from harness.load.core import Loader, LoadOptions, refuse_if_too_many, rows_of
+    from harness.doctor.room import refuse_if_too_many
+    from harness.load.core import Loader, LoadOptions, rows_of
     from harness.load.locust_process import LocustOptions, free_port
     from harness.load.result import require_uploaded
 
     setting = suite.load
     if options.engine == "embedded":
-        refuse_if_too_many(rows_of(setting.spec))
+        refuse_if_too_many(rows_of(setting.spec), "the load")
     port = free_port("127.0.0.1") if setting.processes else 0
     locust = LocustOptions(users=setting.users, processes=setting.processes, master_port=port)
     asked = LoadOptions(setting.spec, setting.warmup, locust, dict(suite.parameters))

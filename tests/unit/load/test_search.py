@@ -170,12 +170,10 @@ def test_search_when_written_says_how_the_steps_were_loaded(tmp_path: Path) -> N
     assert (spec["shape"], spec["arrivals"], spec["rate"], spec["seconds"]) == ("steady", "constant", 100, 45.0)
 
 
-def test_search_when_the_first_step_does_not_fit_into_memory_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_search_when_the_first_step_does_not_fit_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "rows_that_fit", lambda: 4000)
     searcher = FakeSearcher(FakeSession(found([outcome(0)]), 300), None)
-    with pytest.raises(EnvironmentProblem, match="the first step has 4,500 rows; 4,000 fit into memory") as caught:
+    with pytest.raises(EnvironmentProblem, match="the first step has 4,500 rows; 4,000 fit on this machine") as caught:
         searcher.search(ENGINE, OPTIONS, tmp_path)
     assert "--start" in caught.value.hint
 
@@ -185,7 +183,7 @@ def test_search_when_a_later_step_does_not_fit_into_memory_ends_with_what_it_has
 ) -> None:
     monkeypatch.setattr(search, "rows_that_fit", lambda: 8000)
     done = FakeSearcher(FakeSession(found([outcome(0)]), 1e9), None).search(ENGINE, OPTIONS, tmp_path)
-    assert (done.why_ended, done.rate) == ("memory", 160)
+    assert (done.why_ended, done.rate) == ("space", 160)
 
 
 def test_step_when_written_has_its_verdict() -> None:
