@@ -15,12 +15,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-
 from harness.audit.blocks import Block, BlockAuditor
 from harness.audit.model import AuditReport
 from harness.audit.readers import ItemReader
 from harness.corpus import CorpusSpec
+from harness.engines.local_session import Credentials, local_session
 from harness.errors import EngineError
 from harness.lambda_service.bootstrap import die_with_parent
 from harness.signals import signals_held
@@ -39,7 +38,7 @@ class TableAccess:
     url: str
     table: str
     region: str
-    credentials: tuple[str, str, str | None]
+    credentials: Credentials
 
     @classmethod
     def of(cls, session: Any, url: str, table: str) -> TableAccess:
@@ -49,9 +48,7 @@ class TableAccess:
 
     def reader(self) -> ItemReader:
         """Return a reader with a connection of its own."""
-        key, secret, token = self.credentials
-        session = boto3.Session(key, secret, token, self.region)
-        return ItemReader(session, self.url, self.table)
+        return ItemReader(local_session(self.region, self.credentials), self.url, self.table)
 
 
 _mine = threading.local()

@@ -42,14 +42,20 @@ _READ_ANYWAY = ("SSLKEYLOGFILE", "BOTOCORE_EXPERIMENTAL__PLUGINS")
 """Variables that botocore reads while it makes a client, and has no setting for."""
 
 
-def local_session(region: str) -> boto3.Session:
-    """Return a session with the credentials that emulators take, blind to variables and files of this machine.
+Credentials = tuple[str, str, str | None]
+"""Access key, secret key, session token."""
+
+
+def local_session(region: str, credentials: Credentials = (ACCESS_KEY, SECRET_KEY, None)) -> boto3.Session:
+    """Return a session blind to variables and files of this machine, by default with what emulators take.
 
     Its clients connect directly, whatever proxies are set. Every client needs an `endpoint_url`.
     """
+    access_key, secret_key, token = credentials
     return boto3.Session(
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        aws_session_token=token,
         region_name=region,
         botocore_session=_core(),
     )
