@@ -10,15 +10,16 @@ import psutil
 
 from harness.errors import EnvironmentProblem
 
-MEMORY_PER_ROW = 1_500
+MEMORY_PER_ROW = 1_000
 """Bytes that the embedded engine keeps in memory per row through all stages: the table's index, a message's place in
-its queue, the uploaded object. Measured with 800,000 rows of 16 columns; see docs/operations.md."""
+its queue, the uploaded object. 800,000 rows of 16 columns took 2.1 GB with MEMORY_FIXED, so this is twice what was
+measured; a message a row takes more of it. See docs/operations.md."""
 MEMORY_FIXED = 1_800_000_000
 """Everything else of a run: the processes and execution environments, the clean function's chunks."""
 
-DISK_PER_ROW = 2_500
+DISK_PER_ROW = 2_000
 """Bytes of the logs in which queues and tables keep a row: as inserted and as updated, and a message of each queue.
-Measured as above."""
+The same rows took 1.27 GB in all."""
 DISK_FIXED = 200_000_000
 """The logs of a run, segments of queues that are not full, packages."""
 
