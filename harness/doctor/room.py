@@ -10,10 +10,10 @@ import psutil
 
 from harness.errors import EnvironmentProblem
 
-MEMORY_PER_ROW = 1_000
+MEMORY_PER_ROW = 1_500
 """Bytes that the embedded engine keeps in memory per row through all stages: the table's index, a message's place in
-its queue, the uploaded object. 800,000 rows of 16 columns took 2.1 GB with MEMORY_FIXED, so this is twice what was
-measured; a message a row takes more of it. See docs/operations.md."""
+its queue, the uploaded object. 800,000 rows of 16 columns took 2.1 GB together with MEMORY_FIXED, and
+2.9 GB with a message a row. See docs/operations.md."""
 MEMORY_FIXED = 1_800_000_000
 """Everything else of a run: the processes and execution environments, the clean function's chunks."""
 
