@@ -7,13 +7,14 @@ the log began; a segment starts at a multiple of SEGMENT, so that a position's s
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+from harness.data_plane.locks import lock_directory
 
 SEGMENT_BITS = 23
 SEGMENT = 1 << SEGMENT_BITS
@@ -82,13 +83,7 @@ class Log:
         self.end = 0
         if directory is None:
             return
-        directory.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._lock)
-            raise OSError(error.errno, f"{directory} is in use by another process") from error
+        self._lock = lock_directory(directory, _LOCK)
         for path in sorted(directory.glob(f"*{_SUFFIX}")):
             self._add(Segment(int(path.name.removesuffix(_SUFFIX), 16), path))
 

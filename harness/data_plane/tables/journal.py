@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import zlib
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from harness.data_plane.locks import lock_directory
 from harness.data_plane.tables.store import TableStore
 
 FILE = "commit.journal"
@@ -23,13 +23,7 @@ class Journal:
         self._directory = directory
         self._fd: int | None = None
         if directory is not None:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(directory / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                os.close(self._fd)
-                raise OSError(error.errno, f"{directory} is in use by another process") from error
+            self._fd = lock_directory(directory, FILE)
             self._redo(directory)
 
     def _redo(self, directory: Path) -> None:

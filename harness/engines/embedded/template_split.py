@@ -132,8 +132,20 @@ def split(template: Mapping[str, Any], given: Mapping[str, str], context: Contex
         everything = {(k, None): v for k, v in known.items()} | functions_known
         resolve = Resolver(template, lambda name, attribute: everything[(name, attribute)])
         tables = take_tables(data["Resources"], resolve, context.stack_name)
-        check_referrers(data["Resources"], tables, MAY_NAME_FUNCTIONS)
-    _check_callers(data["Resources"], names)
+        check_referrers(
+            data["Resources"],
+            tables,
+            MAY_NAME_FUNCTIONS,
+            "and the embedded engine could not reach a table from there",
+            hint="tables are used by functions and event source mappings; policies may name them",
+        )
+    check_referrers(
+        data["Resources"],
+        names,
+        MAY_NAME_FUNCTIONS,
+        "and the embedded engine could not call it from there",
+        hint="functions are called by Invoke, S3 notifications, SQS queues and DynamoDB streams",
+    )
     own_outputs = {
         key: data["Outputs"].pop(key)
         for key, output in list(data.get("Outputs", {}).items())
@@ -183,17 +195,6 @@ def _data_half(template: Mapping[str, Any]) -> dict[str, Any]:
     for spec in data.get("Parameters", {}).values():
         spec.update({k: spell_booleans(spec[k], everywhere=True) for k in ("Default", "AllowedValues") if k in spec})
     return data
-
-
-def _check_callers(resources: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    for logical_id, resource in resources.items():
-        called = sorted({name for name, _ in references(resource.get("Properties", {})) if name in names})
-        if called and not resource["Type"].startswith(MAY_NAME_FUNCTIONS):
-            raise TemplateError(
-                f"resource {logical_id} of type {resource['Type']} refers to {', '.join(called)}, "
-                "and the embedded engine could not call it from there",
-                hint="functions are called by Invoke, S3 notifications, SQS queues and DynamoDB streams",
-            )
 
 
 def _values(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:

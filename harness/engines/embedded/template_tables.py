@@ -71,19 +71,17 @@ def drop_dependencies(resources: Mapping[str, Any], gone: Collection[str]) -> No
 
 
 def check_referrers(
-    resources: Mapping[str, Any], tables: Mapping[str, TemplateTable], allowed: tuple[str, ...]
+    resources: Mapping[str, Any], gone: Collection[str], allowed: tuple[str, ...], problem: str, hint: str
 ) -> None:
-    """Raise TemplateError for a resource that would use a table from the data services, which do not have it.
+    """Raise TemplateError for a resource that would use one of `gone` from the data services, which do not have it.
 
-    `allowed` are beginnings of types that merely name it.
+    `allowed` are beginnings of types that merely name it; `problem` ends the message.
     """
     for logical_id, resource in resources.items():
-        used = sorted({name for name, _ in references(resource.get("Properties", {})) if name in tables})
+        used = sorted({name for name, _ in references(resource.get("Properties", {})) if name in gone})
         if used and not resource["Type"].startswith(allowed):
             raise TemplateError(
-                f"resource {logical_id} of type {resource['Type']} refers to {', '.join(used)}, "
-                "and the embedded engine could not reach a table from there",
-                hint="tables are used by functions and event source mappings; policies may name them",
+                f"resource {logical_id} of type {resource['Type']} refers to {', '.join(used)}, {problem}", hint=hint
             )
 
 
