@@ -70,7 +70,12 @@ def test_timeout_when_function_has_children_kills_them_too(stack: DeployStack) -
             children = [
                 subprocess.Popen([sys.executable, "-c", code, kind, MARK]) for kind in ("plain", "detached")
             ]
-            note(pids=[c.pid for c in children], seen=alive())
+            pids = [c.pid for c in children]
+            # Popen returns on exec, a moment before the kernel fills in the command line that alive() reads.
+            until = time.monotonic() + 1
+            while set(alive()) != set(pids) and time.monotonic() < until:
+                time.sleep(0.01)
+            note(pids=pids, seen=alive())
             time.sleep(60)
         """,
         Timeout=2,
