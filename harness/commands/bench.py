@@ -132,7 +132,7 @@ def bench_suite(
     from harness.engines.registry import check_capacity
     from harness.report import write_report
     from harness.results import new_run_folder
-    from harness.run.record import recorded
+    from harness.experiments.record import recorded
     from harness.suites.model import Kind, load_suite
     from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 

@@ -91,13 +91,13 @@ def load(
     """
     from harness.doctor.room import refuse_if_too_many
     from harness.engines.registry import check_capacity, create
-    from harness.load.core import Loader, LoadOptions, rows_of
+    from harness.experiments.load_run import Loader, LoadOptions, rows_of
     from harness.load.locust_process import LocustOptions, free_port
-    from harness.load.result import require_uploaded
+    from harness.experiments.load_result import require_uploaded
     from harness.load.schedule import LoadSpec
-    from harness.load.summary import print_summary
+    from harness.experiments.load_summary import print_summary
     from harness.results import new_run_folder
-    from harness.run.record import LOGS, recorded
+    from harness.experiments.record import LOGS, recorded
 
     rules = chaos_rules(chaos, engine)
     chosen = (
@@ -173,15 +173,15 @@ def saturation(
     when the machine slept meanwhile.
     """
     from harness.engines.registry import check_capacity, create
-    from harness.load.core import all_conserved
+    from harness.experiments.load_run import all_conserved
     from harness.load.locust_process import LocustOptions, free_port
-    from harness.load.result import require_uploaded
+    from harness.experiments.load_result import require_uploaded
     from harness.load.schedule import LoadSpec
-    from harness.load.search import Searcher, SearchOptions, line
-    from harness.load.summary import print_audit
+    from harness.experiments.saturation_run import Searcher, SearchOptions, line
+    from harness.experiments.load_summary import print_audit
     from harness.results import chaos_of, new_run_folder, void_reason
-    from harness.run.record import LOGS, recorded
-    from harness.run.summary import print_chaos, print_consumption, print_doubt
+    from harness.experiments.record import LOGS, recorded
+    from harness.experiments.upload_summary import print_chaos, print_consumption, print_doubt
 
     rules = chaos_rules(chaos, engine)
     first = start if start is not None else DEFAULT_RATES.get(engine, OTHER_RATE)

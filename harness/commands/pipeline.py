@@ -71,9 +71,9 @@ def run(
     from harness.corpus import CorpusSpec
     from harness.engines.registry import check_capacity, create
     from harness.results import new_run_folder
-    from harness.run.core import Runner, RunOptions
-    from harness.run.record import LOGS, recorded
-    from harness.run.summary import print_summary
+    from harness.experiments.upload_run import Runner, RunOptions
+    from harness.experiments.record import LOGS, recorded
+    from harness.experiments.upload_summary import print_summary
     from harness.session import remember
 
     parameters = parse_parameters(param)
@@ -116,7 +116,7 @@ def generate(
     """
     from harness.corpus import CorpusSpec, manifest_path
     from harness.corpus import generate as write
-    from harness.run.core import ProgressBar
+    from harness.experiments.upload_run import ProgressBar
 
     spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
     if path.is_dir():
@@ -150,8 +150,8 @@ def deploy(
     kept: uploaded and quarantined objects, logs, and objects whose cleaning had not ended: upload those again.
     """
     from harness.engines.registry import create, outlives_its_command
-    from harness.run.core import STACK, TEMPLATE
-    from harness.run.summary import print_chaos
+    from harness.experiments.upload_run import STACK, TEMPLATE
+    from harness.experiments.upload_summary import print_chaos
     from harness.session import remember
 
     parameters = parse_parameters(param)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,16 @@ class Consumption:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         return {"complete": self.complete, "tables": {name: used.to_json() for name, used in self.tables.items()}}
+
+
+class _Consumer(Protocol):
+    def consumption(self) -> Consumption | None: ...
+
+
+def consumed_since(engine: _Consumer, before: Consumption | None) -> Consumption | None:
+    """Return what an engine's tables consumed since `before`; None where the engine does not know."""
+    now = engine.consumption()
+    return now.since(before) if now is not None and before is not None else None
 
 
 def _more(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:

@@ -18,10 +18,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.engines.base import Deployment
 from harness.engines.clients import Clients
-from harness.engines.embedded.intrinsics import Resolver, load_template
-from harness.engines.embedded.lambda_stack import build_stack
-from harness.engines.embedded.template_split import NOTIFICATION_QUEUE, Context, Split, resolver, split
-from harness.engines.embedded.template_text import as_text
+from harness.engines.templates.intrinsics import Resolver, load_template
+from harness.engines.templates.lambda_stack import build_stack
+from harness.engines.templates.split import NOTIFICATION_QUEUE, Context, Split, resolver, split
+from harness.engines.templates.text import as_text
 from harness.errors import EngineError, TemplateError
 from harness.lambda_service.control import LambdaControl
 

@@ -14,7 +14,7 @@ from harness.gate.decide import Decision
 from harness.gate.document import HEADLINES, rows
 from harness.gate.gate import Outcome
 from harness.gate.model import Planned, Policy, Side, Trial, Verdict, plan
-from harness.run.display import clock
+from harness.observation.display import clock
 
 _COLOURS = {Verdict.PASS: "green", Verdict.INCONCLUSIVE: "yellow"}
 

@@ -21,8 +21,8 @@ from typing import Any
 
 from harness.corpus import CorpusSpec
 from harness.engines.embedded import processes
-from harness.engines.embedded.guard import MARK
-from harness.engines.embedded.supervision import tail
+from harness.processes.guard import MARK
+from harness.processes.supervision import tail
 from harness.errors import EnvironmentProblem, ExitCode, HarnessError, UsageError
 from harness.gate.model import Planned, Trial
 from harness.gate.trees import Tree

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO
 
 from harness.engines.base import Deployment, Engine
-from harness.engines.embedded.guard import MARK
-from harness.engines.embedded.supervision import tail
+from harness.processes.guard import MARK
+from harness.processes.supervision import tail
 from harness.errors import EnvironmentProblem
 from harness.host_environment import child_environment
 from harness.lambda_service.bootstrap import PARENT_VARIABLE

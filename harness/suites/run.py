@@ -19,7 +19,7 @@ from harness.errors import EnvironmentProblem
 from harness.fingerprint import fingerprint
 from harness.gate.document import figure
 from harness.results import save_result, void_reason
-from harness.run.record import LOGS, recorded
+from harness.experiments.record import LOGS, recorded
 from harness.suites.aggregate import aggregate, is_conserved
 from harness.suites.model import Kind, Suite
 
@@ -108,7 +108,7 @@ def _engine(options: SuiteOptions, folder: Path) -> Engine:
 
 
 def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
-    from harness.run.core import Runner, RunOptions
+    from harness.experiments.upload_run import Runner, RunOptions
 
     asked = RunOptions(suite.corpus, None, dict(suite.parameters), ceiling=False)
     runner = Runner(options.console, quiet=options.quiet)
@@ -119,9 +119,9 @@ def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]
 
 def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
     from harness.doctor.room import refuse_if_too_many
-    from harness.load.core import Loader, LoadOptions, rows_of
+    from harness.experiments.load_run import Loader, LoadOptions, rows_of
     from harness.load.locust_process import LocustOptions, free_port
-    from harness.load.result import require_uploaded
+    from harness.experiments.load_result import require_uploaded
 
     setting = suite.load
     if options.engine == "embedded":
@@ -139,7 +139,7 @@ def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any
 
 
 def _insert(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
-    from harness.bench.insert import run_insert
+    from harness.experiments.insert_run import run_insert
 
     with _engine(options, folder) as engine:
         result = run_insert(engine, suite.corpus, dict(suite.parameters), folder)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.corpus import CorpusSpec
 from harness.engines.embedded import EmbeddedEngine
-from harness.run.core import STACK, Runner, RunOptions, RunResult
+from harness.experiments.upload_run import STACK, Runner, RunOptions, RunResult
 
 QUICK = {"RetryDelaySeconds": "1", "VisibilityTimeout": "24", "WorkerTimeout": "20"}
 """Template parameters that make retries quick; a fault then costs seconds rather than minutes."""

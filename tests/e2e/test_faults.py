@@ -19,7 +19,7 @@ from harness.corpus import CorpusSpec
 from harness.data_plane.chaos.rules import parse_rules
 from harness.dlq import letters, stage_named
 from harness.engines.embedded import EmbeddedEngine
-from harness.run.core import STACK, TEMPLATE, RunResult
+from harness.experiments.upload_run import STACK, TEMPLATE, RunResult
 from harness.stages import STAGES
 from harness.telemetry import TelemetryReader
 from tests.contract.support import eventually

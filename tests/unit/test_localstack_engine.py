@@ -19,7 +19,7 @@ from harness.engines.localstack import LocalStackEngine, container, engine
 from harness.engines.registry import create
 from harness.errors import EngineError, UsageError
 from harness.queues import Depth, QueueDepths
-from harness.run.core import TEMPLATE
+from harness.experiments.upload_run import TEMPLATE
 from harness.session import attach
 from tests import hostile
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.embedded.intrinsics import load_template
+from harness.engines.templates.intrinsics import load_template
 from harness.engines.localstack.template import with_parallel_mappings, with_variables
-from harness.run.core import TEMPLATE
+from harness.experiments.upload_run import TEMPLATE
 
 
 def template(maximum: Any = None, source: Any = None) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from handlers.dialect import parse_delimiter
-from harness.engines.embedded.intrinsics import Resolver, load_template, references
-from harness.engines.embedded.template_split import NOTIFICATION_QUEUE, Context, resolver, split
+from harness.engines.templates.intrinsics import Resolver, load_template, references
+from harness.engines.templates.split import NOTIFICATION_QUEUE, Context, resolver, split
 from harness.engines.packaging import build_code_zip, link_runtime, unpack
 from harness.errors import EngineError, TemplateError
-from harness.run.core import TEMPLATE
+from harness.experiments.upload_run import TEMPLATE
 
 CONTEXT = Context("stack", "us-east-1", "000000000000")
 GIVEN = {"CodeBucket": "b", "CodeKey": "k"}

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.engines.embedded.engine import EmbeddedEngine
-from harness.engines.embedded.supervision import MAX_RESTARTS, RESTART_WINDOW_SECONDS
+from harness.processes.supervision import MAX_RESTARTS, RESTART_WINDOW_SECONDS
 from harness.entry import enter
 from harness.errors import EngineError
 

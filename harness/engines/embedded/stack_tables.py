@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from harness.data_plane.tables import cloudformation
 from harness.data_plane.tables.cloudformation import Call, CreatedTable
 from harness.engines.embedded.data_folder import KeptPlans, plain
-from harness.engines.embedded.template_tables import TemplateTable
+from harness.engines.templates.tables import TemplateTable
 from harness.errors import EngineError
 
 _log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from pathlib import Path
 from harness.engines import packaging, stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.embedded import processes
-from harness.engines.embedded.supervision import Child
-from harness.engines.embedded.template_split import Context
+from harness.processes.supervision import Child
+from harness.engines.templates.split import Context
 from harness.engines.localstack.engine import REGION, LocalStackEngine, code_bucket, digest_of
 from harness.engines.split_deployment import deployment, halve, put_functions
 from harness.errors import EngineError, HarnessError, UsageError

@@ -10,12 +10,12 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from harness.engines.embedded import properties
-from harness.engines.embedded.intrinsics import load_template
-from harness.engines.embedded.lambda_stack import build_stack
-from harness.engines.embedded.template_split import Context, resolver, split
+from harness.engines.templates.intrinsics import load_template
+from harness.engines.templates.lambda_stack import build_stack
+from harness.engines.templates.split import Context, resolver, split
 from harness.errors import TemplateError
 from harness.lambda_service.model import StackConfig
-from harness.run.core import TEMPLATE
+from harness.experiments.upload_run import TEMPLATE
 
 CONTEXT = Context("s", "us-east-1", "000000000000")
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:letters"

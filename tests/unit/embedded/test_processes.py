@@ -16,8 +16,8 @@ from harness.engines.clients import Clients
 from harness.engines.embedded.data_folder import DataFolder, KeptPlans
 from harness.engines.embedded.processes import start_queues, start_tables
 from harness.engines.embedded.stack_tables import StackTables
-from harness.engines.embedded.supervision import Supervised
-from harness.engines.embedded.template_tables import TemplateTable
+from harness.processes.supervision import Supervised
+from harness.engines.templates.tables import TemplateTable
 from harness.errors import EngineError
 
 REGION = "us-east-1"

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from harness.engines.embedded.data_folder import KeptPlans
 from harness.engines.embedded.stack_tables import StackTables
-from harness.engines.embedded.template_tables import TemplateTable
+from harness.engines.templates.tables import TemplateTable
 from harness.errors import EngineError, TemplateError
 
 PROPERTIES: dict[str, Any] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines.embedded.supervision import MAX_RESTARTS, Child, Supervised
+from harness.processes.supervision import MAX_RESTARTS, Child, Supervised
 from harness.errors import EngineError
 
 SERVES = "import signal; print('ready', flush=True); signal.pause()"

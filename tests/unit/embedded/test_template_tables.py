@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.embedded.intrinsics import Resolver, load_template, references, substitute
-from harness.engines.embedded.template_split import Context, Split, resolver, split
+from harness.engines.templates.intrinsics import Resolver, load_template, references, substitute
+from harness.engines.templates.split import Context, Split, resolver, split
 from harness.errors import TemplateError
-from harness.run.core import TEMPLATE
+from harness.experiments.upload_run import TEMPLATE
 
 CONTEXT = Context("stack", "us-east-1", "000000000000")
 KEYS = {

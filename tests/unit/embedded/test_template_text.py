@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.engines.embedded.intrinsics import Resolver, load_template
-from harness.engines.embedded.template_split import Context, split
-from harness.engines.embedded.template_text import as_text, load, spell_booleans
+from harness.engines.templates.intrinsics import Resolver, load_template
+from harness.engines.templates.split import Context, split
+from harness.engines.templates.text import as_text, load, spell_booleans
 from harness.errors import TemplateError
 
 CONTEXT = Context("s", "us-east-1", "000000000000")
@@ -136,7 +136,7 @@ def test_parameter_when_a_list_is_one_for_the_functions() -> None:
     template = load_template(
         "Parameters: {L: {Type: CommaDelimitedList, Default: 'a, b'}}\nResources: {Q: {Type: 'AWS::SQS::Queue'}}\n"
     )
-    from harness.engines.embedded.template_split import resolver
+    from harness.engines.templates.split import resolver
 
     resolve = resolver(template, split(template, {}, CONTEXT), {}, CONTEXT)
     assert resolve.resolve({"Fn::Join": ["+", {"Ref": "L"}]}) == "a+b"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.corpus import CorpusSpec
-from harness.engines.embedded.guard import MARK
+from harness.processes.guard import MARK
 from harness.gate.model import Planned, Side
 from harness.gate.trees import Tree
 from harness.gate.trial import ProcessTrials, Workload, workspace

@@ -1,0 +1,1 @@
+"""CloudFormation templates: read, resolved, and split between data services, queues, tables and the Lambda service."""

@@ -1,0 +1,106 @@
+"""What a finished load prints: latencies, rates, conservation, and where the rest lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.experiments.load_run import LoadRun
+from harness.experiments.load_result import first_errors
+from harness.results import chaos_of, memory_scope
+from harness.experiments.upload_summary import print_chaos, print_consumption, print_doubt, print_unattributed
+
+PERCENTILES = ("50", "90", "95", "99", "99.9")
+_NAMES = {"upload": "upload", "end_to_end": "end to end"}
+
+
+def print_summary(console: Console, run: LoadRun) -> None:
+    """Print latencies, rates, audit and paths."""
+    result = run.result
+    load = result["load"]
+
+    def say(text: str, *, markup: bool = True) -> None:
+        console.print(text, highlight=False, soft_wrap=True, markup=markup)
+
+    say("")
+    console.print(latency_table(result["latencies"]))
+    seconds = result["pipeline_seconds"]
+    say(
+        f"\nload       {load['files']:,} files, {load['rows']:,} rows in {seconds:.1f} s from the first intended start "
+        f"to the last durable row: {result['pipeline_rows_per_second'] or 0:,.0f} rows/s"
+    )
+    say(
+        f"           offered {load['rate']:,.0f} rows/s; settled {load['settle_seconds']:.1f} s after the last upload; "
+        f"{load['rows_redelivered']:,} rows delivered twice"
+    )
+    first, second = load["halves_end_to_end_p50_ms"]
+    if first is not None and second is not None:
+        say(f"           end-to-end p50 in the first half {first:,.0f} ms, in the second {second:,.0f} ms")
+    cpu = result["cpu_seconds"]
+    say(
+        f"           peak memory {result['memory_peak_bytes'] / 1e9:.1f} GB ({memory_scope(result)}); harness "
+        f"{result['harness_cpu_share']:.1%} of one core, of it telemetry {result['tracker_cpu_share']:.1%}; "
+        f"Locust {cpu['locust']:.1f} s of CPU"
+    )
+    if load["uploads_failed"] or load["uploads_ambiguous"]:
+        say(
+            f"uploads    [bold red]{load['uploads_failed']:,} failed[/]; {load['uploads_ambiguous']:,} are in the "
+            "bucket though the client did not learn of it"
+        )
+        for text, count in first_errors(run.found.outcomes):
+            say(f"           {count:,} × {text}", markup=False)
+    if load["files_unsent"] or load["uploads_unreported"]:
+        say(
+            f"           [bold red]{load['files_unsent']:,} files not sent, {load['uploads_unreported']:,} sent but "
+            "not reported[/]"
+        )
+    if load["files_without_completion"]:
+        say(f"           [yellow]{load['files_without_completion']:,} files without a completion time[/]")
+    print_doubt(console, result)
+    print_consumption(console, result)
+    print_chaos(console, chaos_of(result))
+    print_audit(console, run.found.audit)
+    if run.warmed is not None and not run.conserved:
+        say("warm-up:")
+        print_audit(console, run.warmed.audit)
+    say(f"results    {run.folder}/result.json, {run.folder}/report.html")
+
+
+def print_audit(console: Console, report: Any) -> None:
+    """Print the verdict and the first rows that are not as they should be."""
+    good = report.conserved and report.as_expected
+    colour = "green" if good else "bold red"
+    console.print(
+        f"audit      [{colour}]{report.sentence()}[/] (checked in {report.seconds:.1f} s)",
+        highlight=False,
+        soft_wrap=True,
+    )
+    print_unattributed(console, report)
+    for problem, count in report.problems.items():
+        console.print(f"           [red]{count:,} × {problem}[/]", highlight=False)
+    for finding in report.findings:
+        console.print(
+            f"           {finding.key} row {finding.row}: {finding.problem}: {finding.detail}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def latency_table(latencies: Mapping[str, Any]) -> Table:
+    """Return the table of latencies in milliseconds; a dash where the sample does not support a percentile."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("latency, ms")
+    for name in ("files", *(f"p{p}" for p in PERCENTILES), "max"):
+        table.add_column(name, justify="right")
+    for key, name in _NAMES.items():
+        found = latencies[key]
+        cells = [_ms(found["percentiles"].get(p)) for p in PERCENTILES]
+        table.add_row(name, f"{found['count']:,}", *cells, _ms(found["max"]))
+    return table
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"

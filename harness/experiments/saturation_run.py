@@ -1,0 +1,275 @@
+"""`harness bench saturation`: finds the highest rate that a pipeline sustains, a step of load at a time."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.doctor.room import rows_that_fit
+from harness.engines.base import Engine
+from harness.engines.clients import translated
+from harness.errors import EnvironmentProblem, UsageError
+from harness.experiments.load_run import Loader, LoadOptions, all_conserved, rows_of
+from harness.load.locust_process import LocustOptions
+from harness.experiments.load_intake import Look
+from harness.experiments.load_result import load_result, write_samples
+from harness.experiments.rate_search import Judgement, Search, Verdict, judge
+from harness.load.schedule import LoadSpec
+from harness.experiments.load_driver import Found, LoadSession
+from harness.report import write_report
+from harness.results import save_result
+from harness.experiments.upload_run import STACK, TEMPLATE, deployed_line
+from harness.experiments.record import logs_kept, recorded
+
+WARMUP_SECONDS = 5.0
+"""Load before the first step, for functions to start."""
+
+SETTLE_SECONDS = 5.0
+"""The first part of a step, which is not judged: the backlog that any rate needs is being built."""
+
+SHORTEST_SECONDS = 16.0
+"""A step goes on at least this long: shorter ones have too few looks for a verdict."""
+
+OVERHEAD_SECONDS = 12.0
+"""What a step takes beyond its load, at a guess: starting Locust, and waiting for the backlog to go."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What to search. A step ends once it is decided, or after `step_seconds` of load; `budget`
+    is in seconds and bounds the search, not the audit after it. `on_this_machine` ends it before a step whose rows
+    would not fit here. Of `spec` a step takes what its files are like and the seed.
+
+    Raises UsageError for a search that could not move or be decided.
+    """
+
+    start: float
+    growth: float = 1.6
+    resolution: float = 0.1
+    step_seconds: float = 45.0
+    budget: float = 240.0
+    on_this_machine: bool = True
+    spec: LoadSpec = field(default_factory=LoadSpec)
+    locust: LocustOptions = field(default_factory=LocustOptions)
+    parameters: dict[str, str] = field(default_factory=dict)
+    stall_timeout: float = 120.0
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("start", "resolution", "budget"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise UsageError(f"--{name} is {value:g}, a number above 0 is needed")
+        if not (math.isfinite(self.growth) and self.growth > 1):
+            raise UsageError(f"the growth is {self.growth:g}, a number above 1 is needed")
+        if not (math.isfinite(self.step_seconds) and self.step_seconds >= SHORTEST_SECONDS):
+            raise UsageError(
+                f"--step-seconds is {self.step_seconds:g}, too short for a verdict",
+                hint=f"{SHORTEST_SECONDS:g} or more are needed",
+            )
+        # Refused now rather than when the first step begins.
+        _step_spec(self, self.start, 0)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: the rate that was offered, what it showed and why, the age in seconds of the oldest unfinished file and
+    the unfinished rows when judging began and ended, and how long the backlog took to go afterwards."""
+
+    rate: float
+    seconds: float
+    judgement: Judgement
+    oldest_first: float
+    oldest_last: float
+    unfinished_first: int
+    unfinished_last: int
+    drain_seconds: float
+
+    @property
+    def sustained(self) -> bool:
+        """Whether the rate was sustained; undecided to the end counts as not."""
+        return self.judgement.verdict is Verdict.SUSTAINED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        found = self.judgement
+        data = {k: v for k, v in asdict(self).items() if k != "judgement"}
+        return {
+            **{k: round(v, 3) for k, v in data.items()},
+            "verdict": found.verdict.value,
+            "reason": found.reason,
+            "trend": found.trend.to_json() if found.trend else None,
+        }
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """A finished search. `rate` is the highest offered rows/s that was sustained, 0 where none was; `ceiling` the
+    lowest that was not, None where all were. `why_ended` says what ended it: the resolution, the budget, the space on
+    this machine, or that nothing is sustained. `warmed` is what the warm-up found."""
+
+    folder: Path
+    steps: list[Step]
+    rate: float
+    ceiling: float | None
+    why_ended: str
+    found: Found
+    warmed: Found | None
+    result: dict[str, Any]
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every row of the steps and of the warm-up is where it must be."""
+        return all_conserved(self.found, self.warmed)
+
+
+class Searcher(Loader):
+    """Searches on an engine that is started by the caller's `with`."""
+
+    def search(self, engine: Engine, options: SearchOptions, folder: Path) -> Saturation:
+        """Search, then audit every row of every step; writes the results into `folder`.
+
+        Raises EnvironmentProblem where the rows of the first step would not fit here, and what a load raises.
+        """
+        search = Search(options.start, options.growth, options.resolution)
+        steps: list[Step] = []
+        spec = _step_spec(options, options.start, 0)
+        load = LoadOptions(
+            spec, WARMUP_SECONDS, options.locust, options.parameters, options.stall_timeout, options.cache
+        )
+        with recorded(folder), logs_kept(engine, folder), translated(engine):
+            deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
+            self.say(deployed_line(engine, deployment))
+            began = time.monotonic()
+            warmed = self.warm_up(engine, deployment, load, folder)
+            with self.session(engine, deployment, load, folder, shown=False) as session:
+                why = "resolution"
+                while not search.done:
+                    left = options.budget - (time.monotonic() - began)
+                    if left < SHORTEST_SECONDS + OVERHEAD_SECONDS and steps:
+                        why = "budget"
+                        break
+                    rate = search.next_rate()
+                    if options.on_this_machine and (rows := rows_of(_step_spec(options, rate, 0))) > rows_that_fit():
+                        if not steps:
+                            raise EnvironmentProblem(
+                                f"the first step has {rows:,} rows; {rows_that_fit():,} fit on this machine",
+                                hint="lower --start or --step-seconds",
+                            )
+                        why = "space"
+                        break
+                    step = self._step(session, options, rate, len(steps) + 1, left)
+                    steps.append(step)
+                    search.record(step.rate, step.sustained)
+                    if search.low == 0 and search.high < options.start / options.growth**6:
+                        why = "nothing is sustained"
+                        break
+                found = session.finish(self.bar)
+            ceiling = search.high if search.high < float("inf") else None
+            result = load_result(engine, [spec], options.locust, found, options.parameters)
+            result["load"]["warmup_seconds"] = WARMUP_SECONDS if warmed is not None else 0
+        if warmed is not None:
+            result["warmup_audit"] = warmed.audit.to_json()
+        # Latencies of different rates, overload among them, make no common distribution.
+        del result["latencies"], result["load"]["halves_end_to_end_p50_ms"]
+        result |= {
+            "kind": "saturation",
+            "saturation": {
+                "rows_per_second": round(search.low, 1),
+                "not_sustained_rows_per_second": round(ceiling, 1) if ceiling is not None else None,
+                "resolution": options.resolution,
+                "ended_by": why,
+                "step_seconds": options.step_seconds,
+                "budget_seconds": options.budget,
+                "steps": [step.to_json() for step in steps],
+            },
+        }
+        write_samples(folder, found.outcomes)
+        save_result(folder, {"run": folder.name, **result})
+        write_report(folder)
+        return Saturation(folder, steps, search.low, ceiling, why, found, warmed, result)
+
+    def _step(self, session: LoadSession, options: SearchOptions, rate: float, number: int, left: float) -> Step:
+        longest = min(options.step_seconds, max(SHORTEST_SECONDS, left - OVERHEAD_SECONDS))
+        spec = replace(_step_spec(options, rate, number), seconds=longest)
+        watcher = StepWatcher(rate, longest)
+
+        def look(_: Look) -> bool:
+            load = session.loads[-1] if len(session.loads) > before else None
+            if load is None:
+                return False
+            now = time.time()
+            figures = load.figures(now)
+            return watcher.take(now - load.start.origin, figures.unfinished_rows, figures.oldest_seconds)
+
+        before = len(session.loads)
+        session.drive(spec, options.locust, look)
+        began = time.monotonic()
+        session.drain()
+        driven = session.loads[before:]
+        failed = sum(1 for load in driven for sample in load.samples if sample.error)
+        missing = sum(load.unsent + load.unreported for load in driven)
+        step = watcher.step(time.monotonic() - began, failed, missing)
+        self.say(
+            f"step       {rate:7,.0f} rows/s for {step.seconds:3.0f} s: {step.judgement.verdict.value:13}  "
+            f"{step.judgement.reason}; oldest file {step.oldest_first:.1f} s, then {step.oldest_last:.1f} s; "
+            f"drained in {step.drain_seconds:.0f} s"
+        )
+        return step
+
+
+class StepWatcher:
+    """Follows one step, and says when it need not go on: two looks in a row agree on a verdict."""
+
+    def __init__(self, rate: float, seconds: float) -> None:
+        self._rate = rate
+        self._seconds = seconds
+        self._looks: list[tuple[float, int, float]] = []
+        self._judgement = Judgement(Verdict.UNDECIDED, "it was not looked at", None)
+        self._agreed = 0
+
+    def take(self, elapsed: float, unfinished: int, oldest: float) -> bool:
+        """Take a look at `elapsed` seconds into the step; returns whether the step is decided."""
+        if not SETTLE_SECONDS <= elapsed <= self._seconds:
+            return False
+        self._looks.append((elapsed, unfinished, oldest))
+        before = self._judgement.verdict
+        self._judgement = judge([look[0] for look in self._looks], [look[1] for look in self._looks], self._rate)
+        same = self._judgement.verdict is before and before is not Verdict.UNDECIDED
+        self._agreed = self._agreed + 1 if same else 0
+        return elapsed >= SHORTEST_SECONDS and self._agreed >= 1
+
+    def step(self, drain_seconds: float, failed: int = 0, missing: int = 0) -> Step:
+        """Return the finished step. `failed` uploads, and `missing` files that were not sent or not reported, are in no
+        backlog: a rate whose files do not arrive is not sustained however short the backlog is."""
+        judgement = self._judgement
+        if failed or missing:
+            lost = [f"{failed:,} uploads failed"] if failed else []
+            lost += [f"{missing:,} files were not sent or not reported"] if missing else []
+            judgement = Judgement(Verdict.NOT_SUSTAINED, ", ".join(lost), judgement.trend)
+        first, last = (self._looks[0], self._looks[-1]) if self._looks else ((0.0, 0, 0.0), (0.0, 0, 0.0))
+        return Step(self._rate, last[0], judgement, first[2], last[2], first[1], last[1], drain_seconds)
+
+
+def _step_spec(options: SearchOptions, rate: float, number: int) -> LoadSpec:
+    """Return the load of a step: evenly spaced, so that the slope has no noise from the arrivals."""
+    return replace(
+        options.spec,
+        shape="steady",
+        arrivals="constant",
+        rate=rate,
+        seconds=options.step_seconds,
+        seed=options.spec.seed + number,
+    )
+
+
+def line(found: Saturation) -> str:
+    """Return what a search found, in one line."""
+    if not found.rate:
+        return f"no rate was sustained, not even {found.ceiling or 0:,.0f} rows/s"
+    if found.ceiling is None:
+        return f"sustained {found.rate:,.0f} rows/s, and no rate was found that is not (ended by {found.why_ended})"
+    return f"sustained {found.rate:,.0f} rows/s, not {found.ceiling:,.0f} rows/s (ended by {found.why_ended})"

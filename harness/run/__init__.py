@@ -1,1 +1,0 @@
-"""One run: generate, deploy, upload, watch, audit, report."""

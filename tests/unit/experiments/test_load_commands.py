@@ -1,0 +1,125 @@
+"""`harness bench load` and `bench saturation`: refusals before an engine starts, and exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from harness import cli
+from harness.engines import registry
+from harness.errors import ExitCode
+from harness.experiments.load_run import Loader, LoadRun
+from harness.experiments.saturation_run import Saturation, Searcher
+from harness.experiments.load_driver import Found
+from tests.unit.experiments.support import audited, found, outcome
+
+Command = Callable[..., int]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def call(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["harness", "bench", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code
+
+    return call
+
+
+def no_engine(*_: object, **__: object) -> NoReturn:
+    raise AssertionError("an engine was started")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("start", "0"), ("start", "nan"), ("resolution", "0"), ("budget", "-1"), ("step-seconds", "12")],
+)
+def test_saturation_when_the_search_makes_no_sense_names_the_option_before_an_engine_starts(
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    option: str,
+    value: str,
+) -> None:
+    monkeypatch.setattr(registry, "create", no_engine)
+    assert command("saturation", f"--{option}", value) == ExitCode.USAGE
+    assert f"--{option} is {value}" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+SENT, LOST = found([outcome(0)]), found([outcome(0)], audit=audited(100, lost=1))
+FAILED = found([outcome(0), outcome(1, "SlowDown")])
+UNSENT = found([outcome(0)], unsent=4)
+
+
+@pytest.mark.parametrize(
+    ("finds", "warmed", "rate", "code"),
+    [
+        (SENT, SENT, 100.0, 0),
+        (SENT, None, 100.0, 0),
+        (LOST, SENT, 100.0, ExitCode.NOT_CONSERVED),
+        (SENT, LOST, 100.0, ExitCode.NOT_CONSERVED),
+        (FAILED, SENT, 100.0, ExitCode.ENVIRONMENT),
+        (UNSENT, SENT, 100.0, ExitCode.ENVIRONMENT),
+        (FAILED, SENT, 0.0, ExitCode.ENVIRONMENT),
+        (FAILED, LOST, 100.0, ExitCode.NOT_CONSERVED),
+        (SENT, SENT, 0.0, ExitCode.INCONCLUSIVE),
+    ],
+)
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_saturation_when_finished_ends_with_the_code_of_what_it_found(
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    finds: Found,
+    warmed: Found | None,
+    rate: float,
+    code: int,
+    form: list[str],
+) -> None:
+    def search(_self: Searcher, _engine: object, _options: object, folder: Path) -> Saturation:
+        return Saturation(folder, [], rate, 200.0, "resolution", finds, warmed, {"consumption": None})
+
+    monkeypatch.setattr(registry, "create", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(Searcher, "search", search)
+    assert command("saturation", *form) == code
+
+
+@pytest.mark.parametrize(
+    ("finds", "warmed", "code"),
+    [
+        (SENT, SENT, 0),
+        (SENT, LOST, ExitCode.NOT_CONSERVED),
+        (FAILED, SENT, ExitCode.ENVIRONMENT),
+        (UNSENT, SENT, ExitCode.ENVIRONMENT),
+        (found([outcome(0)], ambiguous=1, unreported=1), SENT, ExitCode.ENVIRONMENT),
+        (found([outcome(0)], audit=audited(100, lost=1), unsent=4), SENT, ExitCode.NOT_CONSERVED),
+    ],
+)
+def test_load_when_finished_ends_with_the_code_of_what_it_found(
+    command: Command, monkeypatch: pytest.MonkeyPatch, finds: Found, warmed: Found, code: int
+) -> None:
+    def run(_self: Loader, _engine: object, options: Any, folder: Path) -> LoadRun:
+        return LoadRun(folder, options, finds, warmed, {})
+
+    monkeypatch.setattr(registry, "create", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(Loader, "run", run)
+    assert command("load", "--json") == code
+
+
+def test_help_when_asked_names_every_engine() -> None:
+    from harness.commands.options import EngineName
+
+    text = EngineName.__metadata__[0].help  # type: ignore[attr-defined]
+    assert text.removesuffix(".").partition(": ")[2].split(", ") == list(registry.ENGINES)
