@@ -131,6 +131,19 @@ class Engine(Protocol):
     def endpoints(self) -> Endpoints:
         """Where it answers; valid after `start`."""
 
+    @property
+    def processes(self) -> Mapping[str, int]:
+        """Process ids, by name, of the engine's own processes on this machine, functions not included; {} where they
+        are elsewhere. A process that was started again has another id than before."""
+
+    @property
+    def mark(self) -> Mapping[str, str]:
+        """Environment variables of a process that is to end with the engine however that ends; {} where no guard of it
+        is on this machine."""
+
+    def log_files(self) -> Sequence[Path]:
+        """Return the logs of the engine's processes that are on this machine, as they are now."""
+
     def start(self) -> None:
         """Start the engine and return when it is ready; raises EngineError when it does not come up."""
 

@@ -4,20 +4,53 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.engines.base import Engine
+from harness.audit import AuditReport
+from harness.engines.base import EngineReport
 from harness.errors import EnvironmentProblem
+from harness.experiments.lifecycle import Examined
+from harness.experiments.upload_result import harness_share
 from harness.fingerprint import fingerprint
 from harness.load.locust_process import LOG_FILE, LocustOptions
+from harness.load.samples import Sample
 from harness.load.schedule import LoadSpec
-from harness.experiments.load_driver import FileOutcome, Found
-from harness.observation.usage import HARNESS
 from harness.stats.latency import Latency
 
 SAMPLES_FILE = "samples.jsonl"
+
+
+@dataclass(frozen=True)
+class FileOutcome:
+    """One file of the schedule that was tried: its sample, the source it became ("" where the upload failed), and
+    when its last row was durable (Unix seconds; None where that never happened or is not known)."""
+
+    sample: Sample
+    source_id: str
+    completed: float | None
+
+
+@dataclass(frozen=True)
+class LoadFinding:
+    """What became of a load's files, once everything had come to rest; `rows` are of all objects in the bucket.
+
+    `ambiguous` counts uploads that the client took for failed, or did not live to report, and that are in the bucket
+    all the same: their rows are audited with the others. `unsent` files of the schedule were never sent, `unreported`
+    ones are in the bucket though Locust ended before it said so; neither counts loads that were ended on purpose.
+    `redelivered` counts rows that were updated more than once, `settle_seconds` is from the last upload to rest.
+    """
+
+    outcomes: Sequence[FileOutcome]
+    audit: AuditReport
+    rows: int
+    ambiguous: int
+    unsent: int
+    unreported: int
+    redelivered: int
+    settle_seconds: float
 
 
 def upload_latency(outcomes: Sequence[FileOutcome]) -> Latency:
@@ -40,74 +73,91 @@ def end_to_end_latency(outcomes: Sequence[FileOutcome]) -> Latency:
 
 
 def load_result(
-    engine: Engine, specs: Sequence[LoadSpec], options: LocustOptions, found: Found, parameters: dict[str, str]
+    engine: EngineReport,
+    began_at: float,
+    specs: Sequence[LoadSpec],
+    options: LocustOptions,
+    examined: Examined[LoadFinding],
+    parameters: Mapping[str, str],
+    warmup_seconds: float,
 ) -> dict[str, Any]:
     """Return the fields of result.json that loads share; docs/results.md explains them.
 
     `specs` are the loads that were driven, one after the other; the last one stands for the run.
     """
-    spec = specs[-1]
-    report = engine.report()
-    outcomes = found.outcomes
-    uploaded = [one.sample for one in outcomes if not one.sample.error]
-    first = min((one.sample.intended for one in outcomes), default=0.0)
-    last = max((one.completed for one in outcomes if one.completed is not None), default=0.0)
-    seconds = last - first if last > first else 0.0
-    lag = [max(0.0, s.started - s.intended) for s in uploaded]
+    observed, found = examined.observed, examined.finding
+    uploaded = [one.sample for one in found.outcomes if not one.sample.error]
+    seconds = _seconds(found.outcomes)
+    consumption = observed.consumption
     return {
         "kind": "load",
-        "began": round(found.began, 3),
-        "watched_seconds": round(found.seconds, 3),
-        "engine": vars(report) | {"versions": dict(report.versions)},
-        "spec": spec.to_json(),
+        "began": round(began_at, 3),
+        "watched_seconds": round(observed.seconds, 3),
+        "engine": vars(engine) | {"versions": dict(engine.versions)},
+        "spec": specs[-1].to_json(),
         "corpus": {"file_bytes": sum(s.bytes for s in uploaded)},
-        "parameters": parameters,
+        "parameters": dict(parameters),
         "fingerprint": fingerprint(),
-        "load": {
-            "shape": spec.shape,
-            "arrivals": spec.arrivals,
-            "seconds": spec.seconds,
-            "rate": spec.rate,
-            "files": len(uploaded),
-            "rows": sum(s.rows for s in uploaded),
-            "files_per_second": round(spec.files_per_second, 4),
-            "rows_per_file": spec.rows_per_file,
-            "users": options.users,
-            "processes": options.processes or options.workers or 1,
-            "uploads_failed": sum(1 for one in outcomes if one.sample.error),
-            "uploads_ambiguous": found.ambiguous,
-            "uploads_unreported": found.unreported,
-            "files_unsent": found.unsent,
-            "rows_redelivered": found.redelivered,
-            "files_without_completion": sum(1 for one in outcomes if not one.sample.error and one.completed is None),
-            "settle_seconds": round(found.settle_seconds, 3),
-            "generator_lag_ms": {
-                "mean": round(1000 * sum(lag) / len(lag), 3) if lag else None,
-                "max": round(1000 * max(lag), 3) if lag else None,
-            },
-            "halves_end_to_end_p50_ms": _halves(outcomes),
-            "loads": [one.to_json() for one in specs],
-        },
+        "load": _load_fields(specs, options, found, uploaded) | {"warmup_seconds": warmup_seconds},
         "latencies": {
-            "upload": upload_latency(outcomes).to_json(),
-            "end_to_end": end_to_end_latency(outcomes).to_json(),
+            "upload": upload_latency(found.outcomes).to_json(),
+            "end_to_end": end_to_end_latency(found.outcomes).to_json(),
         },
         "pipeline_seconds": round(seconds, 3),
         "pipeline_rows_per_second": round(found.rows / seconds, 1) if seconds else None,
-        "stages": {name: totals.to_json() for name, totals in found.totals.items()},
+        "stages": {name: totals.to_json() for name, totals in observed.totals.items()},
         "audit": found.audit.to_json(),
-        "memory_peak_bytes": found.memory_peak,
-        "harness_cpu_share": round(found.cpu_seconds[HARNESS] / found.seconds, 4) if found.seconds else None,
-        "tracker_cpu_share": round(found.tracker_cpu / found.seconds, 4) if found.seconds else None,
-        "cpu_stolen_share": round(found.cpu_stolen, 4),
-        "cpu_seconds": {group: round(seconds, 3) for group, seconds in found.cpu_seconds.items()},
-        "log_bytes": found.log_bytes,
-        "consumption": found.consumption.to_json() if found.consumption is not None else None,
-        **found.doubt.to_json(),
+        "memory_peak_bytes": observed.memory_peak,
+        "harness_cpu_share": harness_share(observed),
+        "tracker_cpu_share": round(observed.telemetry_cpu / observed.seconds, 4) if observed.seconds else None,
+        "cpu_stolen_share": round(observed.cpu_stolen, 4),
+        "cpu_seconds": {group: round(used, 3) for group, used in observed.cpu_seconds.items()},
+        "log_bytes": observed.log_bytes,
+        "consumption": consumption.to_json() if consumption is not None else None,
+        **observed.doubt.to_json(),
     }
 
 
-def require_uploaded(found: Found, folder: Path) -> None:
+def _load_fields(
+    specs: Sequence[LoadSpec], options: LocustOptions, found: LoadFinding, uploaded: Sequence[Sample]
+) -> dict[str, Any]:
+    spec = specs[-1]
+    lag = [max(0.0, s.started - s.intended) for s in uploaded]
+    return {
+        "shape": spec.shape,
+        "arrivals": spec.arrivals,
+        "seconds": spec.seconds,
+        "rate": spec.rate,
+        "files": len(uploaded),
+        "rows": sum(s.rows for s in uploaded),
+        "files_per_second": round(spec.files_per_second, 4),
+        "rows_per_file": spec.rows_per_file,
+        "users": options.users,
+        "processes": options.processes or options.workers or 1,
+        "uploads_failed": sum(1 for one in found.outcomes if one.sample.error),
+        "uploads_ambiguous": found.ambiguous,
+        "uploads_unreported": found.unreported,
+        "files_unsent": found.unsent,
+        "rows_redelivered": found.redelivered,
+        "files_without_completion": sum(1 for one in found.outcomes if not one.sample.error and one.completed is None),
+        "settle_seconds": round(found.settle_seconds, 3),
+        "generator_lag_ms": {
+            "mean": round(1000 * sum(lag) / len(lag), 3) if lag else None,
+            "max": round(1000 * max(lag), 3) if lag else None,
+        },
+        "halves_end_to_end_p50_ms": _halves(found.outcomes),
+        "loads": [one.to_json() for one in specs],
+    }
+
+
+def _seconds(outcomes: Sequence[FileOutcome]) -> float:
+    """Return the seconds from the first intended start to the last durable row, 0 where there is none."""
+    first = min((one.sample.intended for one in outcomes), default=0.0)
+    last = max((one.completed for one in outcomes if one.completed is not None), default=0.0)
+    return max(0.0, last - first)
+
+
+def require_uploaded(found: LoadFinding, folder: Path) -> None:
     """Raise EnvironmentProblem unless every file of the schedule was sent and every upload is known to have succeeded:
     what was measured is otherwise another load than the one that was asked for."""
     failed = sum(1 for one in found.outcomes if one.sample.error)

@@ -27,7 +27,7 @@ CONFIDENCE = 0.9
 MIN_POINTS = 8
 
 
-class Verdict(StrEnum):
+class StepVerdict(StrEnum):
     """What a step showed."""
 
     SUSTAINED = "sustained"
@@ -89,7 +89,7 @@ def student_quantile(share: float, freedom: int) -> float:
 class Judgement:
     """A step's verdict, in words that hold the numbers, and the trend it rests on."""
 
-    verdict: Verdict
+    verdict: StepVerdict
     reason: str
     trend: Trend | None
 
@@ -101,18 +101,18 @@ def judge(times: Sequence[float], unfinished: Sequence[float], rate: float) -> J
     the best guess is above the tolerance. Everything else is undecided, and needs a longer look.
     """
     if len(times) < MIN_POINTS:
-        return Judgement(Verdict.UNDECIDED, f"only {len(times)} looks", None)
+        return Judgement(StepVerdict.UNDECIDED, f"only {len(times)} looks", None)
     found = trend(times, unfinished)
     limit = TOLERANCE * rate
     grows = f"the backlog grows by {found.slope:+,.0f} rows/s ({found.low:+,.0f} to {found.high:+,.0f})"
     if found.high <= limit:
-        return Judgement(Verdict.SUSTAINED, f"{grows}, surely less than {limit:,.0f}", found)
+        return Judgement(StepVerdict.SUSTAINED, f"{grows}, surely less than {limit:,.0f}", found)
     if found.low > 0 and found.slope > limit:
-        return Judgement(Verdict.NOT_SUSTAINED, f"{grows}, surely more than nothing", found)
-    return Judgement(Verdict.UNDECIDED, f"{grows}; {limit:,.0f} would be bounded", found)
+        return Judgement(StepVerdict.NOT_SUSTAINED, f"{grows}, surely more than nothing", found)
+    return Judgement(StepVerdict.UNDECIDED, f"{grows}; {limit:,.0f} would be bounded", found)
 
 
-class Search:
+class RateSearch:
     """Which rate to try next: rising by `growth` until one fails (falling, if the first does), then halving the
     interval on a logarithmic scale until it is narrower than `resolution`."""
 

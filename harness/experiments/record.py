@@ -53,17 +53,17 @@ def logs_kept(engine: Engine, folder: Path) -> Iterator[None]:
 
 
 def keep_logs(engine: Engine, folder: Path) -> None:
-    """Copy the engine's logs to `folder`/engine; an engine without a work folder here has none.
+    """Copy the engine's logs to `folder`/engine; an engine that has none on this machine leaves nothing.
 
     Where they cannot be written that is said, and not raised: it must not take the place of the run's own error.
     """
-    work_dir = getattr(engine, "work_dir", None)
-    if work_dir is None:
+    logs = engine.log_files()
+    if not logs:
         return
     kept = folder / LOGS
     try:
         kept.mkdir(exist_ok=True)
-        for log in Path(work_dir).glob("*.log"):
+        for log in logs:
             shutil.copy(log, kept / log.name)
     except OSError as error:
         _say(f"the engine's logs could not be kept: {error}")

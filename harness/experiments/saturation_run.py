@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.doctor.room import rows_that_fit
-from harness.engines.base import Engine
-from harness.engines.clients import translated
 from harness.errors import EnvironmentProblem, UsageError
-from harness.experiments.load_run import Loader, LoadOptions, all_conserved, rows_of
+from harness.experiments.lifecycle import Examined, Setting, Testbed
+from harness.experiments.load_result import LoadFinding, load_result, write_samples
+from harness.experiments.load_run import LocustLoads, all_conserved, rows_of, warm_up_load
+from harness.experiments.rate_search import Judgement, RateSearch, StepVerdict, judge
+from harness.experiments.reporter import Reporter
 from harness.load.locust_process import LocustOptions
-from harness.experiments.load_intake import Look
-from harness.experiments.load_result import load_result, write_samples
-from harness.experiments.rate_search import Judgement, Search, Verdict, judge
 from harness.load.schedule import LoadSpec
-from harness.experiments.load_driver import Found, LoadSession
-from harness.report import write_report
-from harness.results import save_result
-from harness.experiments.upload_run import STACK, TEMPLATE, deployed_line
-from harness.experiments.record import logs_kept, recorded
 
 WARMUP_SECONDS = 5.0
 """Load before the first step, for functions to start."""
@@ -40,7 +35,7 @@ OVERHEAD_SECONDS = 12.0
 @dataclass(frozen=True)
 class SearchOptions:
     """What to search. A step ends once it is decided, or after `step_seconds` of load; `budget`
-    is in seconds and bounds the search, not the audit after it. `on_this_machine` ends it before a step whose rows
+    is in seconds and bounds the search, not the audit after it. `room_here` ends it before a step whose rows
     would not fit here. Of `spec` a step takes what its files are like and the seed.
 
     Raises UsageError for a search that could not move or be decided.
@@ -51,12 +46,10 @@ class SearchOptions:
     resolution: float = 0.1
     step_seconds: float = 45.0
     budget: float = 240.0
-    on_this_machine: bool = True
+    room_here: bool = True
     spec: LoadSpec = field(default_factory=LoadSpec)
     locust: LocustOptions = field(default_factory=LocustOptions)
-    parameters: dict[str, str] = field(default_factory=dict)
-    stall_timeout: float = 120.0
-    cache: Path | None = None
+    setting: Setting = field(default_factory=Setting)
 
     def __post_init__(self) -> None:
         for name in ("start", "resolution", "budget"):
@@ -91,7 +84,7 @@ class Step:
     @property
     def sustained(self) -> bool:
         """Whether the rate was sustained; undecided to the end counts as not."""
-        return self.judgement.verdict is Verdict.SUSTAINED
+        return self.judgement.verdict is StepVerdict.SUSTAINED
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -107,118 +100,136 @@ class Step:
 
 @dataclass(frozen=True)
 class Saturation:
-    """A finished search. `rate` is the highest offered rows/s that was sustained, 0 where none was; `ceiling` the
-    lowest that was not, None where all were. `why_ended` says what ended it: the resolution, the budget, the space on
+    """A finished search. `rate` is the highest offered rows/s that was sustained, 0 where none was; `not_sustained` the
+    lowest that was not, None where all were. `ended_by` says what ended it: the resolution, the budget, the space on
     this machine, or that nothing is sustained. `warmed` is what the warm-up found."""
 
     folder: Path
-    steps: list[Step]
+    steps: Sequence[Step]
     rate: float
-    ceiling: float | None
-    why_ended: str
-    found: Found
-    warmed: Found | None
-    result: dict[str, Any]
+    not_sustained: float | None
+    ended_by: str
+    examined: Examined[LoadFinding]
+    warmed: Examined[LoadFinding] | None
+    result: Mapping[str, Any]
 
     @property
     def conserved(self) -> bool:
         """Whether every row of the steps and of the warm-up is where it must be."""
-        return all_conserved(self.found, self.warmed)
+        return all_conserved(self.examined, self.warmed)
 
 
-class Searcher(Loader):
-    """Searches on an engine that is started by the caller's `with`."""
+class SaturationExperiment(LocustLoads):
+    """A search: steps of load, one after the other, then the audit of every row of all of them."""
 
-    def search(self, engine: Engine, options: SearchOptions, folder: Path) -> Saturation:
-        """Search, then audit every row of every step; writes the results into `folder`.
+    def __init__(self, options: SearchOptions) -> None:
+        super().__init__(_step_spec(options, options.start, 0), options.locust, options.setting, shown=False)
+        self._options = options
+        self._search = RateSearch(options.start, options.growth, options.resolution)
+        self._steps: list[Step] = []
+        self._ended_by = "resolution"
+        self._began = time.monotonic()
 
-        Raises EnvironmentProblem where the rows of the first step would not fit here, and what a load raises.
-        """
-        search = Search(options.start, options.growth, options.resolution)
-        steps: list[Step] = []
-        spec = _step_spec(options, options.start, 0)
-        load = LoadOptions(
-            spec, WARMUP_SECONDS, options.locust, options.parameters, options.stall_timeout, options.cache
-        )
-        with recorded(folder), logs_kept(engine, folder), translated(engine):
-            deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
-            self.say(deployed_line(engine, deployment))
-            began = time.monotonic()
-            warmed = self.warm_up(engine, deployment, load, folder)
-            with self.session(engine, deployment, load, folder, shown=False) as session:
-                why = "resolution"
-                while not search.done:
-                    left = options.budget - (time.monotonic() - began)
-                    if left < SHORTEST_SECONDS + OVERHEAD_SECONDS and steps:
-                        why = "budget"
-                        break
-                    rate = search.next_rate()
-                    if options.on_this_machine and (rows := rows_of(_step_spec(options, rate, 0))) > rows_that_fit():
-                        if not steps:
-                            raise EnvironmentProblem(
-                                f"the first step has {rows:,} rows; {rows_that_fit():,} fit on this machine",
-                                hint="lower --start or --step-seconds",
-                            )
-                        why = "space"
-                        break
-                    step = self._step(session, options, rate, len(steps) + 1, left)
-                    steps.append(step)
-                    search.record(step.rate, step.sustained)
-                    if search.low == 0 and search.high < options.start / options.growth**6:
-                        why = "nothing is sustained"
-                        break
-                found = session.finish(self.bar)
-            ceiling = search.high if search.high < float("inf") else None
-            result = load_result(engine, [spec], options.locust, found, options.parameters)
-            result["load"]["warmup_seconds"] = WARMUP_SECONDS if warmed is not None else 0
-        if warmed is not None:
-            result["warmup_audit"] = warmed.audit.to_json()
-        # Latencies of different rates, overload among them, make no common distribution.
-        del result["latencies"], result["load"]["halves_end_to_end_p50_ms"]
-        result |= {
-            "kind": "saturation",
-            "saturation": {
-                "rows_per_second": round(search.low, 1),
-                "not_sustained_rows_per_second": round(ceiling, 1) if ceiling is not None else None,
-                "resolution": options.resolution,
-                "ended_by": why,
-                "step_seconds": options.step_seconds,
-                "budget_seconds": options.budget,
-                "steps": [step.to_json() for step in steps],
-            },
-        }
-        write_samples(folder, found.outcomes)
-        save_result(folder, {"run": folder.name, **result})
-        write_report(folder)
-        return Saturation(folder, steps, search.low, ceiling, why, found, warmed, result)
+    def warm_up(self, reporter: Reporter) -> LocustLoads:
+        """Return the load before the first step; the budget counts from here."""
+        self._began = time.monotonic()
+        return warm_up_load(self.spec, WARMUP_SECONDS, self.locust, self.setting, reporter)
 
-    def _step(self, session: LoadSession, options: SearchOptions, rate: float, number: int, left: float) -> Step:
+    def announce(self, reporter: Reporter) -> None:
+        """Say nothing: each step says what it is."""
+
+    def drive(self, bed: Testbed) -> None:
+        """Search; raises EnvironmentProblem where the rows of the first step would not fit on this machine."""
+        while not self._search.done:
+            left = self._options.budget - (time.monotonic() - self._began)
+            rate = self._search.next_rate()
+            self._ended_by = self._reason_to_end(rate, left)
+            if self._ended_by:
+                return
+            step = self._step(bed, rate, left)
+            self._steps.append(step)
+            self._search.record(step.rate, step.sustained)
+        self._ended_by = "resolution"
+
+    def _reason_to_end(self, rate: float, left: float) -> str:
+        """Return why a step at `rate` is not made with `left` seconds of the budget; "" where it is."""
+        options = self._options
+        if self._search.low == 0 and self._search.high < options.start / options.growth**6:
+            return "nothing is sustained"
+        if self._steps and left < SHORTEST_SECONDS + OVERHEAD_SECONDS:
+            return "budget"
+        if options.room_here and (rows := rows_of(_step_spec(options, rate, 0))) > rows_that_fit():
+            if not self._steps:
+                raise EnvironmentProblem(
+                    f"the first step has {rows:,} rows; {rows_that_fit():,} fit on this machine",
+                    hint="lower --start or --step-seconds",
+                )
+            return "space"
+        return ""
+
+    def _step(self, bed: Testbed, rate: float, left: float) -> Step:
+        options = self._options
         longest = min(options.step_seconds, max(SHORTEST_SECONDS, left - OVERHEAD_SECONDS))
-        spec = replace(_step_spec(options, rate, number), seconds=longest)
+        spec = replace(_step_spec(options, rate, len(self._steps) + 1), seconds=longest)
         watcher = StepWatcher(rate, longest)
+        before = len(self.loads)
 
-        def look(_: Look) -> bool:
-            load = session.loads[-1] if len(session.loads) > before else None
-            if load is None:
+        def decided() -> bool:
+            if len(self.loads) == before:
                 return False
-            now = time.time()
+            load, now = self.loads[-1], time.time()
             figures = load.figures(now)
             return watcher.take(now - load.start.origin, figures.unfinished_rows, figures.oldest_seconds)
 
-        before = len(session.loads)
-        session.drive(spec, options.locust, look)
+        self.load(bed, spec, decided)
         began = time.monotonic()
-        session.drain()
-        driven = session.loads[before:]
+        bed.watch.settle(shown=False)
+        driven = self.loads[before:]
         failed = sum(1 for load in driven for sample in load.samples if sample.error)
         missing = sum(load.unsent + load.unreported for load in driven)
         step = watcher.step(time.monotonic() - began, failed, missing)
-        self.say(
+        bed.reporter.say(
             f"step       {rate:7,.0f} rows/s for {step.seconds:3.0f} s: {step.judgement.verdict.value:13}  "
             f"{step.judgement.reason}; oldest file {step.oldest_first:.1f} s, then {step.oldest_last:.1f} s; "
             f"drained in {step.drain_seconds:.0f} s"
         )
         return step
+
+    def finish(
+        self, bed: Testbed, examined: Examined[LoadFinding], warmed: Examined[LoadFinding] | None
+    ) -> Saturation:
+        """Return the finished search; writes the samples of all steps."""
+        write_samples(bed.folder, examined.finding.outcomes)
+        high = self._search.high if self._search.high < math.inf else None
+        warmup = WARMUP_SECONDS if warmed is not None else 0
+        result = load_result(
+            bed.engine.report(),
+            bed.watch.began_at,
+            [self.spec],
+            self.locust,
+            examined,
+            self.setting.parameters,
+            warmup,
+        )
+        if warmed is not None:
+            result["warmup_audit"] = warmed.finding.audit.to_json()
+        # Latencies of different rates, overload among them, make no common distribution.
+        del result["latencies"], result["load"]["halves_end_to_end_p50_ms"]
+        result |= {
+            "kind": "saturation",
+            "saturation": {
+                "rows_per_second": round(self._search.low, 1),
+                "not_sustained_rows_per_second": round(high, 1) if high is not None else None,
+                "resolution": self._options.resolution,
+                "ended_by": self._ended_by,
+                "step_seconds": self._options.step_seconds,
+                "budget_seconds": self._options.budget,
+                "steps": [step.to_json() for step in self._steps],
+            },
+        }
+        return Saturation(
+            bed.folder, self._steps, self._search.low, high, self._ended_by, examined, warmed, result
+        )
 
 
 class StepWatcher:
@@ -228,7 +239,7 @@ class StepWatcher:
         self._rate = rate
         self._seconds = seconds
         self._looks: list[tuple[float, int, float]] = []
-        self._judgement = Judgement(Verdict.UNDECIDED, "it was not looked at", None)
+        self._judgement = Judgement(StepVerdict.UNDECIDED, "it was not looked at", None)
         self._agreed = 0
 
     def take(self, elapsed: float, unfinished: int, oldest: float) -> bool:
@@ -238,7 +249,7 @@ class StepWatcher:
         self._looks.append((elapsed, unfinished, oldest))
         before = self._judgement.verdict
         self._judgement = judge([look[0] for look in self._looks], [look[1] for look in self._looks], self._rate)
-        same = self._judgement.verdict is before and before is not Verdict.UNDECIDED
+        same = self._judgement.verdict is before and before is not StepVerdict.UNDECIDED
         self._agreed = self._agreed + 1 if same else 0
         return elapsed >= SHORTEST_SECONDS and self._agreed >= 1
 
@@ -249,7 +260,7 @@ class StepWatcher:
         if failed or missing:
             lost = [f"{failed:,} uploads failed"] if failed else []
             lost += [f"{missing:,} files were not sent or not reported"] if missing else []
-            judgement = Judgement(Verdict.NOT_SUSTAINED, ", ".join(lost), judgement.trend)
+            judgement = Judgement(StepVerdict.NOT_SUSTAINED, ", ".join(lost), judgement.trend)
         first, last = (self._looks[0], self._looks[-1]) if self._looks else ((0.0, 0, 0.0), (0.0, 0, 0.0))
         return Step(self._rate, last[0], judgement, first[2], last[2], first[1], last[1], drain_seconds)
 
@@ -269,7 +280,7 @@ def _step_spec(options: SearchOptions, rate: float, number: int) -> LoadSpec:
 def line(found: Saturation) -> str:
     """Return what a search found, in one line."""
     if not found.rate:
-        return f"no rate was sustained, not even {found.ceiling or 0:,.0f} rows/s"
-    if found.ceiling is None:
-        return f"sustained {found.rate:,.0f} rows/s, and no rate was found that is not (ended by {found.why_ended})"
-    return f"sustained {found.rate:,.0f} rows/s, not {found.ceiling:,.0f} rows/s (ended by {found.why_ended})"
+        return f"no rate was sustained, not even {found.not_sustained or 0:,.0f} rows/s"
+    if found.not_sustained is None:
+        return f"sustained {found.rate:,.0f} rows/s, and no rate was found that is not (ended by {found.ended_by})"
+    return f"sustained {found.rate:,.0f} rows/s, not {found.not_sustained:,.0f} rows/s (ended by {found.ended_by})"

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import IO
 
 from harness.engines.base import Deployment, Engine
-from harness.processes.guard import MARK
 from harness.processes.supervision import tail
 from harness.errors import EnvironmentProblem
 from harness.host_environment import child_environment
@@ -118,7 +117,7 @@ class LocustProcess:
         """Return its exit code, None while it runs."""
         return self._process.poll()
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """Return the end of its log."""
         return tail(self.log)
 
@@ -141,10 +140,8 @@ class LocustProcess:
 
 def _start(command: Sequence[str], engine: Engine, log: IO[bytes]) -> subprocess.Popen[bytes]:
     fixed = {"AWS_ENDPOINT_URL": engine.endpoints.url("s3"), PARENT_VARIABLE: str(os.getpid())}
-    work_dir = getattr(engine, "work_dir", None)
-    if work_dir is not None:
-        # The engine's guard ends every process that carries this mark, should the harness be killed.
-        fixed[MARK] = str(work_dir)
+    # The engine's guard ends every process that carries its mark, should the harness be killed.
+    fixed |= engine.mark
     return subprocess.Popen(
         command,
         # Not the user's working folder: its locust.conf and pyproject.toml would be read.

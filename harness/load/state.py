@@ -45,14 +45,14 @@ class Completion:
 
 class LoadState:
     """Follows one load from its start. `expectations` are those of the pool's files, `receives` the queues'
-    maxReceiveCount. `curtailed` is set on a load that was ended on purpose before its schedule was over."""
+    maxReceiveCount. `stopped_early` is set on a load that was ended on purpose before its schedule was over."""
 
     def __init__(self, start: LoadStart, expectations: Sequence[Expectation], bucket: str, receives: int) -> None:
         self.start = start
         self.arrivals: list[Arrival] = schedule(start.spec)
         self.samples: list[Sample] = []
         self.stopped = False
-        self.curtailed = False
+        self.stopped_early = False
         self.expectations = expectations
         self.sources: dict[str, Sample] = {}
         self.adopted: dict[str, Sample] = {}
@@ -90,13 +90,13 @@ class LoadState:
     @property
     def unsent(self) -> int:
         """Files of the schedule that were neither reported nor, once `adopt` has had its say, found in the bucket; 0
-        for a curtailed load, which was not meant to send them."""
-        return 0 if self.curtailed else len(self.arrivals) - len(self._reported() | self._adopted())
+        for a load that was stopped early, which was not meant to send them."""
+        return 0 if self.stopped_early else len(self.arrivals) - len(self._reported() | self._adopted())
 
     @property
     def unreported(self) -> int:
-        """Files that are in the bucket though nobody said whether their upload succeeded; 0 for a curtailed load."""
-        return 0 if self.curtailed else len(self._adopted() - self._reported())
+        """Files that are in the bucket though nobody said whether their upload succeeded; 0 for a load that was stopped early."""
+        return 0 if self.stopped_early else len(self._adopted() - self._reported())
 
     def _reported(self) -> set[int]:
         return {s.number for s in self.samples}

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 HARNESS, FUNCTIONS, OTHER = "harness", "functions", "other"
-LAMBDA_SERVICE = "lambda-service"
+LAMBDA_SERVICE, LOCUST = "lambda-service", "locust"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from harness.engines.embedded.data_folder import DataFolder, KeptPlans
 from harness.engines.templates.intrinsics import load_template
 from harness.engines.embedded.stack_queues import StackQueues, check_queues
 from harness.engines.embedded.stack_tables import StackTables
+from harness.processes.guard import MARK
 from harness.processes.supervision import Child, Supervised
 from harness.engines.templates.split import Context
 from harness.engines.split_deployment import halve, put_functions
@@ -105,9 +106,18 @@ class EmbeddedEngine:
         return self._work_dir
 
     @property
-    def pids(self) -> dict[str, int]:
+    def processes(self) -> Mapping[str, int]:
         """Process ids of the engine's own processes by name (functions not included)."""
         return {child.name: child.process.pid for child in self._children}
+
+    @property
+    def mark(self) -> Mapping[str, str]:
+        """The variable by which the guard knows what must end with the engine."""
+        return {MARK: str(self.work_dir)}
+
+    def log_files(self) -> Sequence[Path]:
+        """Return the logs of its processes; none where it is not started."""
+        return sorted(self._work_dir.glob("*.log")) if self._work_dir is not None else []
 
     def start(self) -> None:
         """Start the data services and the Lambda service; raises EngineError."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.experiments.rate_search import MIN_POINTS, Search, Verdict, judge, student_quantile, trend
+from harness.experiments.rate_search import MIN_POINTS, RateSearch, StepVerdict, judge, student_quantile, trend
 
 TIMES = [float(i) for i in range(15)]
 
@@ -61,39 +61,39 @@ def test_trend_when_points_make_no_line_raises(times: list[float], values: list[
 
 def test_judge_when_the_backlog_is_level_says_sustained() -> None:
     verdicts = [judge(TIMES, noisy(0, seed), 2000).verdict for seed in range(200)]
-    assert verdicts.count(Verdict.SUSTAINED) > 150
-    assert verdicts.count(Verdict.NOT_SUSTAINED) < 10
+    assert verdicts.count(StepVerdict.SUSTAINED) > 150
+    assert verdicts.count(StepVerdict.NOT_SUSTAINED) < 10
 
 
 def test_judge_when_the_backlog_falls_says_sustained() -> None:
-    assert judge(TIMES, noisy(-200, 1), 2000).verdict is Verdict.SUSTAINED
+    assert judge(TIMES, noisy(-200, 1), 2000).verdict is StepVerdict.SUSTAINED
 
 
 def test_judge_when_a_quarter_of_the_rate_piles_up_says_not_sustained() -> None:
     verdicts = [judge(TIMES, noisy(500, seed), 2000).verdict for seed in range(200)]
-    assert verdicts.count(Verdict.NOT_SUSTAINED) > 190
-    assert verdicts.count(Verdict.SUSTAINED) == 0
+    assert verdicts.count(StepVerdict.NOT_SUSTAINED) > 190
+    assert verdicts.count(StepVerdict.SUSTAINED) == 0
 
 
 def test_judge_when_noise_hides_the_slope_is_undecided() -> None:
     found = judge(TIMES, noisy(60, 4, size=3000), 2000)
-    assert found.verdict is Verdict.UNDECIDED
+    assert found.verdict is StepVerdict.UNDECIDED
     assert "would be bounded" in found.reason
 
 
 def test_judge_when_there_are_too_few_looks_is_undecided_and_says_so() -> None:
     found = judge(TIMES[: MIN_POINTS - 1], TIMES[: MIN_POINTS - 1], 100)
-    assert (found.verdict, found.trend) == (Verdict.UNDECIDED, None)
+    assert (found.verdict, found.trend) == (StepVerdict.UNDECIDED, None)
     assert "7 looks" in found.reason
 
 
 def test_judge_when_growth_is_certain_but_within_tolerance_says_sustained() -> None:
-    assert judge(TIMES, [40 * t for t in TIMES], 1000).verdict is Verdict.SUSTAINED
+    assert judge(TIMES, [40 * t for t in TIMES], 1000).verdict is StepVerdict.SUSTAINED
 
 
 @given(st.floats(10, 100_000), st.floats(10, 5000))
 def test_search_when_there_is_a_threshold_closes_in_on_it(threshold: float, start: float) -> None:
-    search = Search(start, 1.6, 0.1)
+    search = RateSearch(start, 1.6, 0.1)
     tried = 0
     while not search.done:
         rate = search.next_rate()
@@ -105,7 +105,7 @@ def test_search_when_there_is_a_threshold_closes_in_on_it(threshold: float, star
 
 
 def test_search_when_rates_are_sustained_rises_then_halves() -> None:
-    search = Search(100, 2, 0.3)
+    search = RateSearch(100, 2, 0.3)
     rates = []
     while not search.done:
         rates.append(search.next_rate())
@@ -117,4 +117,4 @@ def test_search_when_rates_are_sustained_rises_then_halves() -> None:
 @pytest.mark.parametrize("arguments", [(0, 2, 0.1), (100, 1, 0.1), (100, 2, 0)])
 def test_search_when_it_could_not_move_is_refused(arguments: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="must be above"):
-        Search(*arguments)
+        RateSearch(*arguments)
