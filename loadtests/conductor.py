@@ -21,11 +21,11 @@ from uploads import ASK, READ_SECONDS, REGION, SAMPLE, WORK, Job, endpoint
 from harness.engines.local_session import local_session
 from harness.engines.stacks import outputs_of
 from harness.errors import UsageError
+from harness.experiments.lifecycle import STACK
 from harness.host_environment import ENGINE, child_environment
 from harness.load.pool import make_pool
 from harness.load.samples import COMPLETIONS_FILE, EVENTS_FILE, EventWriter, LineFollower, LoadStart, LoadStop, Sample
 from harness.load.schedule import LoadSpec, schedule
-from harness.run.core import STACK
 
 LEAD_SECONDS = {"alone": 1.0, "master": 4.0}
 """From the start to the moment that the schedule counts from: users are spawned and workers have their shares."""
@@ -173,7 +173,7 @@ class Conductor:
         """Start a process that looks at the pipeline: its work must not hold uploads up."""
         if self._observer is None or self._observer.poll() is not None:
             log = (self.folder / "observer.log").open("ab")
-            command = [sys.executable, "-m", "harness.load.observe", str(self.folder), "--endpoint", endpoint()]
+            command = [sys.executable, "-m", "harness.experiments.observer", str(self.folder), "--endpoint", endpoint()]
             variables = child_environment(os.environ, ENGINE)
             self._observer = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             log.close()

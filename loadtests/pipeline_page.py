@@ -13,7 +13,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request, send_file, send_from_directory
 from locust.env import Environment
 
-from harness.load.monitor import SERIES_FILE
+from harness.experiments.load_intake import SERIES_FILE
 
 STATIC = Path(__file__).resolve().parent / "static"
 TAIL_BYTES = 64 * 1024

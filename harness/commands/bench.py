@@ -56,7 +56,7 @@ def bench_engine(
         raise UsageError(f"--calls is {calls}, 8 or more are needed")
     with EmbeddedEngine() as engine:
         # The engine's data services are MiniStack as it is, and serve nothing else meanwhile.
-        session, pids, default = engine.session(), engine.pids, engine.endpoints.default
+        session, pids, default = engine.session(), engine.processes, engine.endpoints.default
         ours = Contender(engine.endpoints, session, (pids["tables"], pids["queues"]))
         theirs = Contender(Endpoints(default, engine.endpoints.region), session, (pids["data-services"],))
         pairs = compare(ours, theirs, calls=calls)
@@ -130,9 +130,9 @@ def bench_suite(
     from dataclasses import replace
 
     from harness.engines.registry import check_capacity
+    from harness.experiments.record import recorded
     from harness.report import write_report
     from harness.results import new_run_folder
-    from harness.experiments.record import recorded
     from harness.suites.model import Kind, load_suite
     from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 

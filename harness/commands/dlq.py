@@ -31,7 +31,7 @@ app = typer.Typer(
 def dlq_list(engine: EngineName = "embedded") -> None:
     """Count the dead letters of every stage of the engine that is up (`harness deploy`, `harness run --keep`)."""
     from harness import dlq
-    from harness.experiments.upload_run import STACK
+    from harness.experiments.lifecycle import STACK
     from harness.session import attach
 
     session = attach(engine, STACK)
@@ -59,7 +59,7 @@ def dlq_show(
       harness dlq show clean --limit 100
     """
     from harness import dlq
-    from harness.experiments.upload_run import STACK
+    from harness.experiments.lifecycle import STACK
     from harness.session import attach
 
     wanted = dlq.stage_named(stage)
@@ -98,7 +98,7 @@ def dlq_redrive(
     Example: harness dlq redrive process
     """
     from harness import dlq
-    from harness.experiments.upload_run import STACK
+    from harness.experiments.lifecycle import STACK
     from harness.session import attach
 
     wanted = dlq.stage_named(stage)

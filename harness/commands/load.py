@@ -37,12 +37,8 @@ StallTimeout = Annotated[float, typer.Option(help="Give up when nothing that sho
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
 
 DEFAULT_SECONDS = {"steady": 60.0, "ramp": 120.0, "spike": 120.0, "soak": 1800.0}
-DEFAULT_RATES = {"embedded": 800.0}
-OTHER_RATE = 60.0
-"""Offered rows a second by engine: well below what two cores sustain (docs/load-testing.md has what was found)."""
-
 SOAK_SHARE = 0.25
-"""A soak's share of that rate: half an hour of it fits into 8 GB."""
+"""A soak's share of the engine's usual rate: half an hour of it fits into 8 GB."""
 
 
 def load(
@@ -90,19 +86,20 @@ def load(
       harness bench load --web                               by hand, in Locust's web UI
     """
     from harness.doctor.room import refuse_if_too_many
-    from harness.engines.registry import check_capacity, create
-    from harness.experiments.load_run import Loader, LoadOptions, rows_of
-    from harness.load.locust_process import LocustOptions, free_port
+    from harness.engines.registry import check_capacity, create, kind_of
+    from harness.experiments.lifecycle import Setting, conduct
     from harness.experiments.load_result import require_uploaded
-    from harness.load.schedule import LoadSpec
+    from harness.experiments.load_run import LoadExperiment, LoadOptions, rows_of
     from harness.experiments.load_summary import print_summary
-    from harness.results import new_run_folder
     from harness.experiments.record import LOGS, recorded
+    from harness.experiments.reporter import Reporter
+    from harness.load.locust_process import LocustOptions, free_port
+    from harness.load.schedule import LoadSpec
+    from harness.results import new_run_folder
 
     rules = chaos_rules(chaos, engine)
-    chosen = (
-        rate if rate is not None else DEFAULT_RATES.get(engine, OTHER_RATE) * (SOAK_SHARE if shape == "soak" else 1)
-    )
+    kind = kind_of(engine)
+    chosen = rate if rate is not None else kind.load_rate * (SOAK_SHARE if shape == "soak" else 1)
     spec = LoadSpec(
         shape=shape,
         seconds=seconds if seconds is not None else DEFAULT_SECONDS.get(shape, 60.0),
@@ -124,24 +121,23 @@ def load(
         web_host=web_host,
         web_port=web_port,
     )
-    options = LoadOptions(spec, warmup, locust, parse_parameters(param), stall_timeout)
-    if engine == "embedded":
+    experiment = LoadExperiment(LoadOptions(spec, warmup, locust, Setting(parse_parameters(param), stall_timeout)))
+    if kind.data_here:
         refuse_if_too_many(rows_of(spec), "the load")
     check_capacity(engine, capacity)
-    loader = Loader(out, quiet=as_json)
     folder = new_run_folder(out_dir)
     with (
         recorded(folder),
         create(engine, profile=profile, capacity=capacity, logs=folder / LOGS, chaos=rules) as started,
     ):
-        finished = loader.run(started, options, folder)
+        finished = conduct(experiment, started, folder, Reporter(out, quiet=as_json))
     if as_json:
         print(json.dumps(finished.result))  # noqa: T201
     else:
         print_summary(out, finished)
     if not finished.conserved:
         raise typer.Exit(ExitCode.NOT_CONSERVED)
-    require_uploaded(finished.found, folder)
+    require_uploaded(finished.examined.finding, folder)
 
 
 def saturation(
@@ -172,38 +168,39 @@ def saturation(
     fails, when a file is not sent, and when a row is not where it must be; inconclusive when no rate was sustained and
     when the machine slept meanwhile.
     """
-    from harness.engines.registry import check_capacity, create
-    from harness.experiments.load_run import all_conserved
-    from harness.load.locust_process import LocustOptions, free_port
+    from harness.engines.registry import check_capacity, create, kind_of
+    from harness.experiments.lifecycle import Setting, conduct
     from harness.experiments.load_result import require_uploaded
-    from harness.load.schedule import LoadSpec
-    from harness.experiments.saturation_run import Searcher, SearchOptions, line
-    from harness.experiments.load_summary import print_audit
-    from harness.results import chaos_of, new_run_folder, void_reason
+    from harness.experiments.load_run import all_conserved
     from harness.experiments.record import LOGS, recorded
-    from harness.experiments.upload_summary import print_chaos, print_consumption, print_doubt
+    from harness.experiments.reporter import Reporter
+    from harness.experiments.result_lines import print_audit, print_chaos, print_consumption, print_doubt
+    from harness.experiments.saturation_run import SaturationExperiment, SearchOptions, line
+    from harness.load.locust_process import LocustOptions, free_port
+    from harness.load.schedule import LoadSpec
+    from harness.results import chaos_of, new_run_folder, void_reason
 
     rules = chaos_rules(chaos, engine)
-    first = start if start is not None else DEFAULT_RATES.get(engine, OTHER_RATE)
+    kind = kind_of(engine)
+    first = start if start is not None else kind.load_rate
     options = SearchOptions(
         start=first,
         resolution=resolution,
         step_seconds=step_seconds,
         budget=budget,
-        on_this_machine=engine == "embedded",
+        room_here=kind.data_here,
         spec=LoadSpec(rows_per_file=rows_per_file, seed=seed, dirty=dirty),
         locust=LocustOptions(users=users, processes=processes, master_port=free_port("127.0.0.1") if processes else 0),
-        parameters=parse_parameters(param),
-        stall_timeout=stall_timeout,
+        setting=Setting(parse_parameters(param), stall_timeout),
     )
     check_capacity(engine, capacity)
-    searcher = Searcher(out, quiet=as_json)
+    experiment = SaturationExperiment(options)
     folder = new_run_folder(out_dir)
     with (
         recorded(folder),
         create(engine, profile=profile, capacity=capacity, logs=folder / LOGS, chaos=rules) as started,
     ):
-        found = searcher.search(started, options, folder)
+        found = conduct(experiment, started, folder, Reporter(out, quiet=as_json))
     if as_json:
         print(json.dumps(found.result))  # noqa: T201
     else:
@@ -211,13 +208,13 @@ def saturation(
         print_doubt(out, found.result)
         print_consumption(out, found.result)
         print_chaos(out, chaos_of(found.result))
-        print_audit(out, found.found.audit)
+        print_audit(out, found.examined.finding.audit)
         if found.warmed is not None and not all_conserved(found.warmed):
             out.print("warm-up:")
-            print_audit(out, found.warmed.audit)
+            print_audit(out, found.warmed.finding.audit)
         out.print(f"results    {folder}/result.json", highlight=False, soft_wrap=True)
     if not found.conserved:
         raise typer.Exit(ExitCode.NOT_CONSERVED)
-    require_uploaded(found.found, folder)
+    require_uploaded(found.examined.finding, folder)
     if not found.rate or void_reason(found.result):
         raise typer.Exit(ExitCode.INCONCLUSIVE)

@@ -48,9 +48,9 @@ def chaos_rules(path: Path | None, engine: str) -> RuleSet | None:
     if path is None:
         return None
     from harness.data_plane.chaos.rules import read_rules
-    from harness.engines.registry import ENGINES, no_chaos
+    from harness.engines.registry import kind_of, no_chaos
 
-    if engine in ENGINES and engine != "embedded":
+    if not kind_of(engine).injects_faults:
         raise no_chaos(engine)
     return read_rules(path)
 

@@ -69,28 +69,33 @@ def run(
       harness run --chaos rules.toml           with faults injected: docs/chaos.md
     """
     from harness.corpus import CorpusSpec
-    from harness.engines.registry import check_capacity, create
-    from harness.results import new_run_folder
-    from harness.experiments.upload_run import Runner, RunOptions
+    from harness.engines.registry import check_capacity, create, kind_of
+    from harness.experiments.lifecycle import Setting, conduct
     from harness.experiments.record import LOGS, recorded
+    from harness.experiments.reporter import Reporter
+    from harness.experiments.upload_run import UploadExperiment, generated_input, own_input
     from harness.experiments.upload_summary import print_summary
+    from harness.results import new_run_folder
     from harness.session import remember
 
-    parameters = parse_parameters(param)
+    setting = Setting(parse_parameters(param), stall_timeout)
     rules = chaos_rules(chaos, engine)
     if file is not None and not file.is_file():
         raise UsageError(f"{file} is not a file")
     spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
-    options = RunOptions(spec, file, parameters, stall_timeout, ceiling)
     check_capacity(engine, capacity)
-    runner = Runner(out, quiet=as_json)
-    given = runner.prepare(options, on_this_machine=engine == "embedded")
+    reporter, room_here = Reporter(out, quiet=as_json), kind_of(engine).data_here
+    if file is not None:
+        uploaded = own_input(file, setting, reporter, room_here=room_here)
+    else:
+        uploaded = generated_input(spec, setting, reporter, room_here=room_here)
+    experiment = UploadExperiment(uploaded, setting, ceiling=ceiling)
     folder = new_run_folder(out_dir)
     with (
         recorded(folder),
         create(engine, profile=profile, capacity=capacity, logs=folder / LOGS, chaos=rules) as started,
     ):
-        finished = runner.run(started, given, options, folder)
+        finished = conduct(experiment, started, folder, reporter)
         if as_json:
             print(json.dumps(finished.result))  # noqa: T201
         else:
@@ -98,7 +103,7 @@ def run(
         if keep:
             with remember(started, finished.deployment):
                 wait_for_interrupt()
-    if not (finished.audit.conserved and finished.audit.as_expected):
+    if not finished.conserved:
         raise typer.Exit(ExitCode.NOT_CONSERVED)
 
 
@@ -116,7 +121,7 @@ def generate(
     """
     from harness.corpus import CorpusSpec, manifest_path
     from harness.corpus import generate as write
-    from harness.experiments.upload_run import ProgressBar
+    from harness.experiments.reporter import ProgressBar
 
     spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
     if path.is_dir():
@@ -150,8 +155,8 @@ def deploy(
     kept: uploaded and quarantined objects, logs, and objects whose cleaning had not ended: upload those again.
     """
     from harness.engines.registry import create, outlives_its_command
-    from harness.experiments.upload_run import STACK, TEMPLATE
-    from harness.experiments.upload_summary import print_chaos
+    from harness.experiments.lifecycle import STACK, TEMPLATE
+    from harness.experiments.result_lines import print_chaos
     from harness.session import remember
 
     parameters = parse_parameters(param)

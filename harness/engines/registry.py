@@ -3,16 +3,60 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data_plane.chaos.rules import RuleSet
 from harness.engines.base import Engine
 from harness.errors import UsageError
 
-ENGINES = ("embedded", "localstack", "localstack-data")
-
-
 CAPACITIES = ("unlimited", "aws")
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """What an engine can do, known before one is made.
+
+    `data_here`: it keeps its data on this machine, at the rate that `harness doctor` knows. `throttles`: its tables can
+    throttle as AWS's do (--capacity aws). `injects_faults`: --chaos. `keeps_data`: --data. `profiles`: its functions run
+    on our Lambda service, with a concurrency profile of ours. `load_rate`: rows a second that a load offers by default,
+    well below what two cores sustain (docs/load-testing.md has what was found).
+    """
+
+    name: str
+    data_here: bool = False
+    throttles: bool = False
+    injects_faults: bool = False
+    keeps_data: bool = False
+    profiles: bool = False
+    load_rate: float = 60.0
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        EngineKind(
+            "embedded",
+            data_here=True,
+            throttles=True,
+            injects_faults=True,
+            keeps_data=True,
+            profiles=True,
+            load_rate=800.0,
+        ),
+        EngineKind("localstack"),
+        EngineKind("localstack-data", profiles=True),
+    )
+}
+ENGINES = tuple(KINDS)
+
+
+def kind_of(name: str) -> EngineKind:
+    """Return what the engine of that name can do; raises UsageError naming the engines there are."""
+    try:
+        return KINDS[name]
+    except KeyError:
+        raise UsageError(f"engine {name!r} is not known", hint=f"choose one of {', '.join(ENGINES)}") from None
 
 
 def create(
@@ -32,36 +76,35 @@ def create(
     folder that keeps tables and queues for the next engine, and `chaos` are rules of faults to inject: the embedded
     engine alone has them.
     """
+    kind = kind_of(name)
     check_capacity(name, capacity)
+    if data is not None and not kind.keeps_data:
+        raise UsageError(f"--data {data}: engine {name} keeps its data itself", hint="leave --data out")
+    if chaos is not None and not kind.injects_faults:
+        raise no_chaos(name)
+    if profile != "local" and not kind.profiles:
+        raise UsageError(
+            f"--profile {profile}: engine {name} runs functions with LocalStack's own concurrency",
+            hint="leave --profile out, or choose --engine embedded or localstack-data",
+        )
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
         return EmbeddedEngine(work_dir, profile, logs=logs, data=data, capacity=capacity, chaos=chaos)
-    if name in ENGINES and data is not None:
-        raise UsageError(f"--data {data}: engine {name} keeps its data itself", hint="leave --data out")
-    if chaos is not None and name in ENGINES:
-        raise no_chaos(name)
     if name == "localstack":
         from harness.engines.localstack import LocalStackEngine
 
-        if profile != "local":
-            raise UsageError(
-                f"--profile {profile}: engine {name} runs functions with LocalStack's own concurrency",
-                hint="leave --profile out, or choose --engine embedded or localstack-data",
-            )
         return LocalStackEngine(logs=logs)
-    if name == "localstack-data":
-        from harness.engines.localstack import LocalStackDataEngine
+    from harness.engines.localstack import LocalStackDataEngine
 
-        return LocalStackDataEngine(profile=profile, logs=logs)
-    raise UsageError(f"engine {name!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")
+    return LocalStackDataEngine(profile=profile, logs=logs)
 
 
 def check_capacity(engine: str, capacity: str) -> None:
     """Raise UsageError for a capacity that is not known, and for one that the engine cannot enforce."""
     if capacity not in CAPACITIES:
         raise UsageError(f"--capacity {capacity} is not known", hint=f"choose one of {', '.join(CAPACITIES)}")
-    if capacity != "unlimited" and engine in ("localstack", "localstack-data"):
+    if capacity != "unlimited" and not kind_of(engine).throttles:
         raise UsageError(
             f"--capacity {capacity}: the tables of engine {engine} are LocalStack's, which never throttle",
             hint="leave --capacity out, or choose --engine embedded",
@@ -82,4 +125,4 @@ def outlives_its_command(name: str) -> bool:
         from harness.engines.localstack.data_engine import URL_VARIABLE
 
         return bool(os.environ.get(URL_VARIABLE))
-    return name != "embedded"
+    return not kind_of(name).data_here

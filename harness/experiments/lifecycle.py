@@ -115,9 +115,7 @@ def conduct(experiment: Experiment[Finding, Finished], engine: Engine, folder: P
     """
     with recorded(folder), logs_kept(engine, folder), translated(engine), RunClock() as clock:
         experiment.before(engine, reporter)
-        deployment = engine.deploy(
-            experiment.template(folder), dict(experiment.setting.parameters), stack_name=STACK
-        )
+        deployment = engine.deploy(experiment.template(folder), dict(experiment.setting.parameters), stack_name=STACK)
         reporter.say(deployed_line(engine, deployment))
         first = experiment.warm_up(reporter)
         warmed = None

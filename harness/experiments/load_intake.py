@@ -25,9 +25,7 @@ class LoadIntake:
     file as it finishes. `pool` gives the expectations of a load's files.
     """
 
-    def __init__(
-        self, deployment: Deployment, folder: Path, pool: Callable[[LoadSpec], Sequence[Expectation]]
-    ) -> None:
+    def __init__(self, deployment: Deployment, folder: Path, pool: Callable[[LoadSpec], Sequence[Expectation]]) -> None:
         self.loads: list[LoadState] = []
         self._pool = pool
         self._bucket = deployment.output("UploadBucket")

@@ -131,9 +131,7 @@ class LocustLoads:
                 "not a single file was uploaded", hint=f"the end of Locust's log:\n{locust.log_tail()}"
             )
 
-    def _until_uploaded(
-        self, bed: Testbed, locust: LocustProcess, before: int, decided: Callable[[], bool]
-    ) -> bool:
+    def _until_uploaded(self, bed: Testbed, locust: LocustProcess, before: int, decided: Callable[[], bool]) -> bool:
         """Look until Locust or its load has ended; returns whether it was ended on purpose."""
         web = self.locust.web
         try:
@@ -227,9 +225,7 @@ class LoadExperiment(LocustLoads):
                 f"{locust.master_host} --master-port {locust.master_port}"
             )
 
-    def finish(
-        self, bed: Testbed, examined: Examined[LoadFinding], warmed: Examined[LoadFinding] | None
-    ) -> LoadRun:
+    def finish(self, bed: Testbed, examined: Examined[LoadFinding], warmed: Examined[LoadFinding] | None) -> LoadRun:
         """Return the finished load; writes its samples."""
         write_samples(bed.folder, examined.finding.outcomes)
         driven = [load.start.spec for load in self.loads]

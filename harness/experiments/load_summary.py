@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.experiments.load_run import LoadRun
 from harness.experiments.load_result import first_errors
+from harness.experiments.load_run import LoadRun
+from harness.experiments.result_lines import print_audit, print_chaos, print_consumption, print_doubt
 from harness.results import chaos_of, memory_scope
-from harness.experiments.upload_summary import print_chaos, print_consumption, print_doubt, print_unattributed
 
 PERCENTILES = ("50", "90", "95", "99", "99.9")
 _NAMES = {"upload": "upload", "end_to_end": "end to end"}
@@ -50,7 +50,7 @@ def print_summary(console: Console, run: LoadRun) -> None:
             f"uploads    [bold red]{load['uploads_failed']:,} failed[/]; {load['uploads_ambiguous']:,} are in the "
             "bucket though the client did not learn of it"
         )
-        for text, count in first_errors(run.found.outcomes):
+        for text, count in first_errors(run.examined.finding.outcomes):
             say(f"           {count:,} × {text}", markup=False)
     if load["files_unsent"] or load["uploads_unreported"]:
         say(
@@ -62,31 +62,11 @@ def print_summary(console: Console, run: LoadRun) -> None:
     print_doubt(console, result)
     print_consumption(console, result)
     print_chaos(console, chaos_of(result))
-    print_audit(console, run.found.audit)
+    print_audit(console, run.examined.finding.audit)
     if run.warmed is not None and not run.conserved:
         say("warm-up:")
-        print_audit(console, run.warmed.audit)
+        print_audit(console, run.warmed.finding.audit)
     say(f"results    {run.folder}/result.json, {run.folder}/report.html")
-
-
-def print_audit(console: Console, report: Any) -> None:
-    """Print the verdict and the first rows that are not as they should be."""
-    good = report.conserved and report.as_expected
-    colour = "green" if good else "bold red"
-    console.print(
-        f"audit      [{colour}]{report.sentence()}[/] (checked in {report.seconds:.1f} s)",
-        highlight=False,
-        soft_wrap=True,
-    )
-    print_unattributed(console, report)
-    for problem, count in report.problems.items():
-        console.print(f"           [red]{count:,} × {problem}[/]", highlight=False)
-    for finding in report.findings:
-        console.print(
-            f"           {finding.key} row {finding.row}: {finding.problem}: {finding.detail}",
-            markup=False,
-            soft_wrap=True,
-        )
 
 
 def latency_table(latencies: Mapping[str, Any]) -> Table:

@@ -195,9 +195,7 @@ class SaturationExperiment(LocustLoads):
         )
         return step
 
-    def finish(
-        self, bed: Testbed, examined: Examined[LoadFinding], warmed: Examined[LoadFinding] | None
-    ) -> Saturation:
+    def finish(self, bed: Testbed, examined: Examined[LoadFinding], warmed: Examined[LoadFinding] | None) -> Saturation:
         """Return the finished search; writes the samples of all steps."""
         write_samples(bed.folder, examined.finding.outcomes)
         high = self._search.high if self._search.high < math.inf else None
@@ -227,9 +225,7 @@ class SaturationExperiment(LocustLoads):
                 "steps": [step.to_json() for step in self._steps],
             },
         }
-        return Saturation(
-            bed.folder, self._steps, self._search.low, high, self._ended_by, examined, warmed, result
-        )
+        return Saturation(bed.folder, self._steps, self._search.low, high, self._ended_by, examined, warmed, result)
 
 
 class StepWatcher:

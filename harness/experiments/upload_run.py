@@ -171,9 +171,7 @@ class UploadExperiment(SingleUpload):
         with bed.reporter.bar("auditing", self.file.rows) as advance:
             return audit(bed.engine, bed.deployment, objects, advance, items_before=bed.watch.items_before)
 
-    def finish(
-        self, bed: Testbed, examined: Examined[AuditReport], warmed: Examined[AuditReport] | None
-    ) -> UploadRun:
+    def finish(self, bed: Testbed, examined: Examined[AuditReport], warmed: Examined[AuditReport] | None) -> UploadRun:
         """Return the finished run."""
         sent, observed = self.uploaded(), examined.observed
         update = observed.totals["update"]

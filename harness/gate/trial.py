@@ -21,13 +21,13 @@ from typing import Any
 
 from harness.corpus import CorpusSpec
 from harness.engines.embedded import processes
-from harness.processes.guard import MARK
-from harness.processes.supervision import tail
 from harness.errors import EnvironmentProblem, ExitCode, HarnessError, UsageError
 from harness.gate.model import Planned, Trial
 from harness.gate.trees import Tree
 from harness.host_environment import DOCKER, ENGINE, child_environment
 from harness.metrics import metrics_of
+from harness.processes.guard import MARK
+from harness.processes.supervision import tail
 from harness.results import SCHEMA_VERSION, void_reason
 from harness.signals import signals_held
 

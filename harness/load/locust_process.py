@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import IO
 
 from harness.engines.base import Deployment, Engine
-from harness.processes.supervision import tail
 from harness.errors import EnvironmentProblem
 from harness.host_environment import child_environment
 from harness.lambda_service.bootstrap import PARENT_VARIABLE
 from harness.load.schedule import LoadSpec
+from harness.processes.supervision import tail
 
 LOCUSTFILE = Path(__file__).resolve().parents[2] / "loadtests" / "locustfile.py"
 LOG_FILE = "locust.log"

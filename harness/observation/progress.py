@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.engines.base import FunctionActivity
-from harness.queues import QueueDepths
 from harness.observation.backlog import BacklogAge
+from harness.queues import QueueDepths
 from harness.stages import STAGES
 from harness.telemetry import StageTotals
 

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from harness.engines.base import Activity, Deployment, Engine
 from harness.errors import EnvironmentProblem
-from harness.queues import QueueDepths, depth, read_depths
 from harness.observation.settle import Reading
+from harness.queues import QueueDepths, depth, read_depths
 from harness.telemetry import StageTotals
 
 AUDITS = 5

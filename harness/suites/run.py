@@ -13,13 +13,21 @@ from rich.table import Table
 
 from harness.corpus import cached
 from harness.data_plane.chaos.rules import RuleSet
+from harness.doctor.room import refuse_if_too_many
 from harness.engines.base import Engine
-from harness.engines.registry import create
+from harness.engines.registry import create, kind_of
 from harness.errors import EnvironmentProblem
+from harness.experiments.insert_run import InsertExperiment
+from harness.experiments.lifecycle import Setting, conduct
+from harness.experiments.load_result import require_uploaded
+from harness.experiments.load_run import LoadExperiment, LoadOptions, rows_of
+from harness.experiments.record import LOGS, recorded
+from harness.experiments.reporter import Reporter
+from harness.experiments.upload_run import UploadExperiment, generated_input
 from harness.fingerprint import fingerprint
 from harness.gate.document import figure
+from harness.load.locust_process import LocustOptions, free_port
 from harness.results import save_result, void_reason
-from harness.experiments.record import LOGS, recorded
 from harness.suites.aggregate import aggregate, is_conserved
 from harness.suites.model import Kind, Suite
 
@@ -107,44 +115,41 @@ def _engine(options: SuiteOptions, folder: Path) -> Engine:
     )
 
 
-def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
-    from harness.experiments.upload_run import Runner, RunOptions
+def _room_here(options: SuiteOptions) -> bool:
+    return kind_of(options.engine).data_here
 
-    asked = RunOptions(suite.corpus, None, dict(suite.parameters), ceiling=False)
-    runner = Runner(options.console, quiet=options.quiet)
-    given = runner.prepare(asked, on_this_machine=options.engine == "embedded")
+
+def _reporter(options: SuiteOptions) -> Reporter:
+    return Reporter(options.console, quiet=options.quiet)
+
+
+def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+    setting, reporter = Setting(dict(suite.parameters)), _reporter(options)
+    file = generated_input(suite.corpus, setting, reporter, room_here=_room_here(options))
     with _engine(options, folder) as engine:
-        return runner.run(engine, given, asked, folder).result
+        return conduct(UploadExperiment(file, setting, ceiling=False), engine, folder, reporter).result
 
 
 def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
-    from harness.doctor.room import refuse_if_too_many
-    from harness.experiments.load_run import Loader, LoadOptions, rows_of
-    from harness.load.locust_process import LocustOptions, free_port
-    from harness.experiments.load_result import require_uploaded
-
-    setting = suite.load
-    if options.engine == "embedded":
-        refuse_if_too_many(rows_of(setting.spec), "the load")
-    port = free_port("127.0.0.1") if setting.processes else 0
-    locust = LocustOptions(users=setting.users, processes=setting.processes, master_port=port)
-    asked = LoadOptions(setting.spec, setting.warmup, locust, dict(suite.parameters))
+    load = suite.load
+    if _room_here(options):
+        refuse_if_too_many(rows_of(load.spec), "the load")
+    port = free_port("127.0.0.1") if load.processes else 0
+    locust = LocustOptions(users=load.users, processes=load.processes, master_port=port)
+    asked = LoadOptions(load.spec, load.warmup, locust, Setting(dict(suite.parameters)))
     with _engine(options, folder) as engine:
-        finished = Loader(options.console, quiet=options.quiet).run(engine, asked, folder)
+        finished = conduct(LoadExperiment(asked), engine, folder, _reporter(options))
     if not finished.conserved:
         # The warm-up's files are audited apart; its loss is the repetition's.
         return {**finished.result, "audit": {**finished.result["audit"], "conserved": False}}
-    require_uploaded(finished.found, folder)
+    require_uploaded(finished.examined.finding, folder)
     return finished.result
 
 
 def _insert(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
-    from harness.experiments.insert_run import run_insert
-
+    experiment = InsertExperiment(suite.corpus, Setting(dict(suite.parameters)), room_here=_room_here(options))
     with _engine(options, folder) as engine:
-        result = run_insert(engine, suite.corpus, dict(suite.parameters), folder)
-    save_result(folder, {"run": folder.name, **result})
-    return result
+        return conduct(experiment, engine, folder, _reporter(options)).result
 
 
 def _clean(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:

@@ -116,7 +116,7 @@ def test_run_when_a_worker_is_killed_mid_batch_loses_nothing(
 def test_run_when_the_data_services_pause_for_ten_seconds_loses_nothing(engine: EmbeddedEngine, tmp_path: Path) -> None:
     def pause() -> None:
         wait_for_items(engine, 500)
-        pid = engine.pids["data-services"]
+        pid = engine.processes["data-services"]
         os.kill(pid, signal.SIGSTOP)
         time.sleep(10)
         os.kill(pid, signal.SIGCONT)

@@ -47,9 +47,9 @@ class Killer:
         for number, count in enumerate(self._counts):
             wait_for_items(self._engine, count)
             name = self._names[number % len(self._names)]
-            pid = self._engine.pids[name]
+            pid = self._engine.processes[name]
             os.kill(pid, signal.SIGKILL)
-            eventually(f"another process of {name}", lambda: self._engine.pids[name] != pid)  # noqa: B023
+            eventually(f"another process of {name}", lambda: self._engine.processes[name] != pid)  # noqa: B023
             self.killed.append(name)
 
 

@@ -21,17 +21,17 @@ from harness.engines.clients import Clients
 from harness.engines.consumption import Consumption, TableConsumption
 from harness.engines.embedded import processes
 from harness.engines.embedded.data_folder import DataFolder, KeptPlans
-from harness.engines.templates.intrinsics import load_template
 from harness.engines.embedded.stack_queues import StackQueues, check_queues
 from harness.engines.embedded.stack_tables import StackTables
-from harness.processes.guard import MARK
-from harness.processes.supervision import Child, Supervised
-from harness.engines.templates.split import Context
 from harness.engines.split_deployment import halve, put_functions
+from harness.engines.templates.intrinsics import load_template
+from harness.engines.templates.split import Context
 from harness.errors import EngineError, HarnessError
 from harness.host_environment import direct
 from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
+from harness.processes.guard import MARK
+from harness.processes.supervision import Child, Supervised
 from harness.signals import signals_held
 
 REGION = "us-east-1"

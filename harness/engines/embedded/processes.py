@@ -17,11 +17,11 @@ from harness.data_plane.chaos.injection import CONTROL_PATH
 from harness.data_plane.chaos.rules import RuleSet
 from harness.engines.embedded import guard
 from harness.engines.embedded.data_folder import DataFolder
-from harness.processes.supervision import Child, Supervised, tail
 from harness.errors import EngineError
 from harness.host_environment import child_environment, direct
 from harness.lambda_service.bootstrap import PARENT_VARIABLE
 from harness.lambda_service.model import ServiceSettings
+from harness.processes.supervision import Child, Supervised, tail
 
 START_SECONDS = 60.0
 _LOOPBACK = "127.0.0.1"

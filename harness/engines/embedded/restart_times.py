@@ -19,9 +19,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.engines.embedded.engine import EmbeddedEngine
-from harness.processes.supervision import MAX_RESTARTS, RESTART_WINDOW_SECONDS
 from harness.entry import enter
 from harness.errors import EngineError
+from harness.processes.supervision import MAX_RESTARTS, RESTART_WINDOW_SECONDS
 
 KILLS = MAX_RESTARTS
 """More within RESTART_WINDOW_SECONDS, and the engine would give the process up."""

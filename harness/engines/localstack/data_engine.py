@@ -14,13 +14,13 @@ from pathlib import Path
 from harness.engines import packaging, stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.embedded import processes
-from harness.processes.supervision import Child
-from harness.engines.templates.split import Context
 from harness.engines.localstack.engine import REGION, LocalStackEngine, code_bucket, digest_of
 from harness.engines.split_deployment import deployment, halve, put_functions
+from harness.engines.templates.split import Context
 from harness.errors import EngineError, HarnessError, UsageError
 from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
+from harness.processes.supervision import Child
 
 ACCOUNT_ID = "000000000000"
 """LocalStack's account for the access key `test` (LocalStack documentation, "Credentials")."""

@@ -21,9 +21,9 @@ from harness.engines import stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.clients import Clients
 from harness.engines.consumption import Consumption
-from harness.engines.templates.intrinsics import load_template
 from harness.engines.localstack.container import FUNCTIONS_DYNAMODB, PORT, Container
 from harness.engines.localstack.template import with_parallel_mappings, with_variables
+from harness.engines.templates.intrinsics import load_template
 from harness.errors import EngineError, UsageError
 from harness.host_environment import direct
 
