@@ -36,7 +36,7 @@ Times = tuple[str, str]
 def json_values(cells: Sequence[str], processed: Sequence[str]) -> tuple[str, ...]:
     """Return an updated item's cells and processed attributes as they are between the quotes of its JSON; numbers
     without zeros at the end of a fraction, as DynamoDB returns them."""
-    values = (*cells, *(_canonical(text) for text in processed))
+    values = (*cells, *[_canonical(text) if text[-1:] == "0" else text for text in processed])
     together = "".join(values)
     if '"' in together or "\\" in together:
         return tuple(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
@@ -44,9 +44,7 @@ def json_values(cells: Sequence[str], processed: Sequence[str]) -> tuple[str, ..
 
 
 def _canonical(text: str) -> str:
-    if text.endswith("0") and _with_zeros(text):
-        return text.rstrip("0").rstrip(".")
-    return text
+    return text.rstrip("0").rstrip(".") if _with_zeros(text) else text
 
 
 class ItemComparison:

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from handlers.aws import JsonClient
 from handlers.record_batch import KEY, RecordBatchError, Source, parse_record_id, record_id
-from harness.audit.model import Item, Places
+from harness.audit.model import QUARANTINED, Item, Place, Places, dlq
 from harness.dead_letters import DeadLetter, Shape, StreamBatch, read_dead_letter
 from harness.engines.base import Deployment, Engine
 from harness.queues import peek
@@ -121,14 +121,14 @@ class _Found:
     def __init__(self) -> None:
         self.dlqs: dict[str, dict[int, list[str]]] = {stage.name: defaultdict(list) for stage in STAGES}
         self.quarantined: dict[int, list[str]] = defaultdict(list)
-        self.whole = ""
+        self.whole: Place | None = None
         self.refused = ""
 
     def places(self) -> Places:
         """Return what was found."""
         if 0 in self.quarantined:
             # Row 0 stands for an object that was rejected as a whole.
-            self.whole = "quarantined"
+            self.whole = QUARANTINED
             self.refused = self.quarantined.pop(0)[0]
         return Places(self.quarantined, self.dlqs, self.whole, self.refused or "whole object")
 
@@ -192,7 +192,7 @@ def _attribute(
     accounts = False
     if stage == "clean" and letter.shape in (Shape.INVOCATION, Shape.EVENT):
         for source in _sources_of(letter, by_object):
-            found[source.source_id].whole = "clean DLQ"
+            found[source.source_id].whole = dlq("clean")
             accounts = True
         return accounts, letter.problem
     problem = letter.problem

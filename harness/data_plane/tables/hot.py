@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import orjson
@@ -190,7 +191,7 @@ class HotOperations:
                 self._apply(held, change)
                 spent[held.name].append(cost)
             else:
-                refused.setdefault(held.name, []).append(_entry_json(change.entry))
+                refused.setdefault(held.name, []).append(requests.entry_json(change.entry))
         unprocessed = [b"%b:[%b]" % (orjson.dumps(name), b",".join(entries)) for name, entries in refused.items()]
         answer = b'{"UnprocessedItems":{%b}' % b",".join(unprocessed)
         if detail != "NONE":
@@ -269,10 +270,8 @@ class HotOperations:
             found = [held.store.get(*key) for key in keys if key is not None]
             plan.append((name, held, asked, project, keys, found))
         detail = request.ReturnConsumedCapacity
-        if self._ledger.is_paused:
-            admissions = [True] * sum(len(asked.Keys) for asked in tables.values())
-        else:
-            admissions = self._ledger.admit_reads(
+        admitted = iter(
+            self._ledger.admit_reads(
                 [
                     read_cost(version.size if version else 0, asked.ConsistentRead).charge(held, key[0])
                     for _, held, asked, _, keys, found in plan
@@ -280,8 +279,10 @@ class HotOperations:
                     if key is not None
                 ]
             )
+            if not self._ledger.is_paused
+            else repeat(True)
+        )
         responses, unprocessed, capacities = [], [], []
-        admitted = iter(admissions)
         total = 0
         for name, _, asked, project, _, found in plan:
             images: list[bytes] = []
@@ -301,7 +302,7 @@ class HotOperations:
             responses.append(b"%b:[%b]" % (quoted, b",".join(images)))
             if left:
                 asked.Keys = left
-                unprocessed.append(b"%b:%b" % (quoted, _rest_json(asked)))
+                unprocessed.append(b"%b:%b" % (quoted, requests.rest_json(asked)))
             if detail != "NONE":
                 capacities.append(consumed(name, added(costs), detail))
         answer = b'{"Responses":{%b},"UnprocessedKeys":{%b}' % (b",".join(responses), b",".join(unprocessed))
@@ -385,21 +386,3 @@ def _units(old: Version | None, change: _Change) -> float:
     """Return the write units of a change to a table without indexes that took the place of `old`."""
     item = change.item
     return write_units(max(old.size if old else 0, item.size if item else 0))
-
-
-def _entry_json(entry: requests.Write) -> bytes:
-    if entry.PutRequest is not None:
-        return b'{"PutRequest":{"Item":%b}}' % bytes(entry.PutRequest.Item)
-    assert entry.DeleteRequest is not None
-    return b'{"DeleteRequest":{"Key":%b}}' % bytes(entry.DeleteRequest.Key)
-
-
-def _rest_json(asked: requests.KeysAndAttributes) -> bytes:
-    members = [b'"Keys":[%b]' % b",".join(bytes(raw) for raw in asked.Keys)]
-    if asked.ConsistentRead:
-        members.append(b'"ConsistentRead":true')
-    if asked.ProjectionExpression is not None:
-        members.append(b'"ProjectionExpression":' + orjson.dumps(asked.ProjectionExpression))
-    if asked.ExpressionAttributeNames:
-        members.append(b'"ExpressionAttributeNames":' + orjson.dumps(asked.ExpressionAttributeNames))
-    return b"{%b}" % b",".join(members)
