@@ -13,7 +13,7 @@ import json
 import random
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,10 +108,17 @@ class JsonClient:
     """A client of one JSON-protocol service; not safe to share between threads or across a fork.
 
     `session` (default: boto3's) gives credentials and region, `endpoint_url` (default: the SDK's own choice,
-    environment included) the endpoint.
+    environment included) the endpoint. `decode` (default: json.loads) makes of an answer's body what `call` returns;
+    it raises ValueError.
     """
 
-    def __init__(self, service: str, session: boto3.Session | None = None, endpoint_url: str | None = None) -> None:
+    def __init__(
+        self,
+        service: str,
+        session: boto3.Session | None = None,
+        endpoint_url: str | None = None,
+        decode: Callable[[bytes], Any] = json.loads,
+    ) -> None:
         session = session or boto3.Session()
         client = session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
         self._target, version = _TARGETS[service]
@@ -121,10 +128,11 @@ class JsonClient:
         self._content_type = f"application/x-amz-json-{version}"
         self._credentials = session.get_credentials()
         self._parts = urlsplit(self._url)
+        self._decode = decode
         self._connection: http.client.HTTPConnection | None = None
 
-    def call(self, operation: str, body: str | bytes, deadline: float | None = None) -> dict[str, Any]:
-        """Send one request whose JSON body is ready and return the decoded answer.
+    def call(self, operation: str, body: str | bytes, deadline: float | None = None) -> Any:
+        """Send one request whose JSON body is ready and return the decoded answer, by default a dict.
 
         Connection errors, 5xx and throttling are retried until `deadline` (monotonic seconds; default 30 s from
         now); raises AwsError after that, or at once for an error that is final.
@@ -144,7 +152,7 @@ class JsonClient:
             self._connection.close()
             self._connection = None
 
-    def _attempt(self, operation: str, data: bytes) -> dict[str, Any]:
+    def _attempt(self, operation: str, data: bytes) -> Any:
         headers = self._headers(operation, data)
         fresh = self._connection is None
         try:
@@ -161,10 +169,9 @@ class JsonClient:
                 raise AwsError(operation, "ConnectionError", f"{type(again).__name__}: {again}", 0) from again
         if status == 200:
             try:
-                result: dict[str, Any] = json.loads(answer) if answer else {}
+                return self._decode(answer or b"{}")
             except ValueError as error:
                 raise AwsError(operation, "Unparsable", str(error), 0) from error
-            return result
         raise _refusal(operation, status, answer)
 
     def _headers(self, operation: str, data: bytes) -> dict[str, str]:
