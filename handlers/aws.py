@@ -2,8 +2,8 @@
 
 boto3 spends 2.6 ms (5.4 ms with its defaults) of CPU on one BatchWriteItem of 25 items, mostly on parameter
 validation and serialisation of what is already JSON; at 64,000 calls for 800,000 rows that is minutes of billed
-time. `JsonClient` takes credentials, region and endpoint from a normal boto3 client, and sends bodies over one kept-alive
-connection.
+time. `JsonClient` takes credentials, region and endpoint from a normal boto3 client (in Lambda from the variables that
+Lambda sets, see `handlers.access`), and sends bodies over one connection that is kept.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import boto3
-
+from handlers.access import access_by_boto3, access_in_lambda
 from handlers.http_connection import HttpConnection
 from handlers.record_batch import SQS_MESSAGE_LIMIT
 from handlers.signing import RequestSigner
+
+if TYPE_CHECKING:
+    import boto3
 
 _TARGETS = {"dynamodb": ("DynamoDB_20120810", "1.0"), "sqs": ("AmazonSQS", "1.0")}
 
@@ -110,13 +112,12 @@ class JsonClient:
     """
 
     def __init__(self, service: str, session: boto3.Session | None = None, endpoint_url: str | None = None) -> None:
-        session = session or boto3.Session()
-        client = session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+        access = None if session or endpoint_url else access_in_lambda(service)
+        access = access or access_by_boto3(service, session, endpoint_url)
         self._target, version = _TARGETS[service]
-        self._url = urlsplit(client.meta.endpoint_url)
-        content_type = f"application/x-amz-json-{version}"
-        self._signer = RequestSigner(service, client.meta.region_name, client.meta.endpoint_url, content_type)
-        self._credentials = session.get_credentials()
+        self._url = urlsplit(access.url)
+        self._signer = RequestSigner(service, access.region, access.url, f"application/x-amz-json-{version}")
+        self._keys = access.keys
         self._connection: HttpConnection | None = None
 
     def call(self, operation: str, body: str | bytes, deadline: float | None = None) -> dict[str, Any]:
@@ -162,10 +163,9 @@ class JsonClient:
         raise _refusal(operation, status, answer)
 
     def _request(self, operation: str, data: bytes) -> bytes:
-        if self._credentials is None:
+        keys = self._keys()
+        if keys is None:
             raise AwsError(operation, "NoCredentials", "no AWS credentials were found", 403)
-        # Role credentials rotate: the session's provider refreshes them when they are read.
-        keys = self._credentials.get_frozen_credentials()
         return self._signer.head(f"{self._target}.{operation}", data, keys) + data
 
     def _exchange(self, request: bytes) -> tuple[int, bytes]:

@@ -52,7 +52,7 @@ def connected(*pieces: bytes) -> Iterator[HttpConnection]:
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", True),
         (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True),
         (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nX: y\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding:chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nX:\r\n\r\n",
             200,
             b"abc0123456789",
             True,

@@ -12,7 +12,7 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.signing import RequestSigner
+from handlers.signing import Keys, RequestSigner
 
 TYPE = "application/x-amz-json-1.0"
 TARGET = "DynamoDB_20120810.BatchWriteItem"
@@ -27,10 +27,10 @@ URLS = (
 key = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
 
 
-def botocores(url: str, body: bytes, keys: ReadOnlyCredentials) -> tuple[str, str]:
+def botocores(url: str, body: bytes, keys: Keys) -> tuple[str, str]:
     """Return the time and the Authorization header that botocore gives a request."""
     request = AWSRequest("POST", url, data=body, headers={"Content-Type": TYPE, "X-Amz-Target": TARGET})
-    SigV4Auth(keys, "sqs", "eu-west-1").add_auth(request)
+    SigV4Auth(ReadOnlyCredentials(*keys), "sqs", "eu-west-1").add_auth(request)
     return request.headers["X-Amz-Date"], request.headers["Authorization"]
 
 
@@ -48,7 +48,7 @@ def headers(head: bytes) -> dict[str, str]:
 def test_head_for_any_request_has_botocores_signature(
     url: str, body: bytes, access: str, secret: str, token: str | None
 ) -> None:
-    keys = ReadOnlyCredentials(access, secret, token)
+    keys = Keys(access, secret, token)
     stamp, authorization = botocores(url, body, keys)
     sent = headers(RequestSigner("sqs", "eu-west-1", url, TYPE).head(TARGET, body, keys, seconds(stamp)))
     assert sent["Authorization"] == authorization
@@ -59,9 +59,9 @@ def test_head_for_any_request_has_botocores_signature(
 @pytest.mark.parametrize("changed", ["day", "secret"])
 def test_head_when_day_or_secret_change_derives_another_key(changed: str) -> None:
     signer = RequestSigner("sqs", "eu-west-1", URLS[0], TYPE)
-    keys = ReadOnlyCredentials("access", "secret", None)
+    keys = Keys("access", "secret")
     signer.head(TARGET, b"", keys, 0 if changed == "day" else None)
     if changed == "secret":
-        signer.head(TARGET, b"", ReadOnlyCredentials("access", "other", None))
+        signer.head(TARGET, b"", Keys("access", "other"))
     stamp, authorization = botocores(URLS[0], b"", keys)
     assert headers(signer.head(TARGET, b"", keys, seconds(stamp)))["Authorization"] == authorization
