@@ -57,7 +57,9 @@ def run(event: dict[str, Any], sqs: JsonClient, config: Settings, context: Any) 
             image = record["dynamodb"]["NewImage"]
             source_id, row = parse_record_id(image[KEY]["S"])
             columns = tuple(sorted(image.keys() - _OWN))
-            cells = [next(iter(image[column].values())) for column in columns]
+            cells = [value for column in columns for value in image[column].values()]
+            if len(cells) != len(columns):
+                raise RecordBatchError("an attribute has more types than one, or none")
             if True in cells:
                 # {"NULL": true} is an empty cell; see table_writer.
                 cells = ["" if cell is True else cell for cell in cells]
