@@ -6,8 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-# Unit and contract tests are spread over this many processes; end-to-end tests have the machine to themselves, also under
-# make -j.
+# Tests are spread over this many processes. No other target runs beside them, also under make -j.
 TEST_JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest
 SPREAD := $(PYTEST) -n $(TEST_JOBS) --dist worksteal
@@ -33,7 +32,7 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(SPREAD) tests/unit tests/contract $(ARGS)
-	$(PYTEST) tests/e2e $(ARGS)
+	$(SPREAD) tests/e2e $(ARGS)
 
 test-unit: $(VENV)/.dev
 	$(SPREAD) tests/unit -m "not slow" $(ARGS)

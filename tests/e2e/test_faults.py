@@ -24,6 +24,7 @@ from harness.stages import STAGES
 from harness.telemetry import TelemetryReader
 from tests.contract.support import eventually
 from tests.e2e.support import (
+    KILLED,
     PATIENT,
     QUICK,
     environment_pids,
@@ -108,7 +109,7 @@ def test_run_when_a_worker_is_killed_mid_batch_loses_nothing(
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
-    finished = run_pipeline(engine, tmp_path, SPEC, meanwhile=kill)
+    finished = run_pipeline(engine, tmp_path, SPEC, meanwhile=kill, parameters=KILLED)
     assert killed
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
 
@@ -148,7 +149,7 @@ def test_command_when_run_under_chaos_tells_what_was_injected(tmp_path: Path) ->
         'effect = "error"\ncode = "ThrottlingException"\ntimes = 1\n'
     )
     out = tmp_path / "runs"
-    options = ["--rows", "500", "--no-ceiling", "--chaos", str(rules), "--out", str(out)]
+    options = ["--rows", "500", "--no-ceiling", "--chaos", str(rules), "--out", str(out), "-p", "RetryDelaySeconds=1"]
     done = CliRunner().invoke(app, ["run", *options], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "chaos      rule 1: dynamodb BatchWriteItem, ThrottlingException: 1 of " in done.output
