@@ -25,7 +25,7 @@ PLACEHOLDERS = {"SUITE": "ci", "FOLDER": "runs/latest", "...": "junit", "…": "
 NOT_OURS = {"AWS_ACCESS_KEY_ID", "AWS_CA_BUNDLE"}
 """Variables that the pages name and the project does not: other programs', and those that it does not heed."""
 
-LOCUST_OPTIONS = {"-f", "--web-host", "--headless", "--users", "--worker", "--master-host", "--master-port"}
+LOCUST_OPTIONS = {"--web-host", "--headless", "--users", "--worker", "--master-host", "--master-port"}
 """Options of Locust itself that the pages use; ours come from loadtests/locustfile.py."""
 
 
@@ -57,7 +57,7 @@ def commands(pattern: str) -> list[tuple[str, str, bool]]:
 HARNESS = commands(r"(?:\.venv/bin/|python -m )?harness")
 COMPOSE = commands(r"docker compose (?:-f \S+ )*run --rm harness")
 MAKE = commands("make")
-LOCUST = commands("locust")
+LOCUST = commands("python -m loadtests")
 CALIBRATE = commands(r"python -m harness\.gate\.calibrate")
 
 
