@@ -137,7 +137,9 @@ def test_example_when_a_file_has_its_name_is_meant_unless_the_folder_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("ingestion").write_text('[[rule]]\nservice = "sqs"\noperation = "SendMessage"\neffect = "drop"\nwhen = "after"\n')
+    Path("ingestion").write_text(
+        '[[rule]]\nservice = "sqs"\noperation = "SendMessage"\neffect = "drop"\nwhen = "after"\n'
+    )
     assert len(read_rules(Path("ingestion")).rules) > 1
     assert len(read_rules(Path.cwd() / "ingestion").rules) == 1
 
