@@ -11,9 +11,10 @@ TEST_JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest
 SPREAD := $(PYTEST) -n $(TEST_JOBS) --dist worksteal
 ENGINES ?= localstack localstack-data
+WHEEL ?=
 
 .NOTPARALLEL:
-.PHONY: help run test test-unit test-deep test-docker test-compose test-fidelity lint check bench gate setup lock clean
+.PHONY: help run test test-wheel test-unit test-deep test-docker test-compose test-fidelity lint check bench gate setup wheel lock clean
 
 help:
 	@echo "make run      generate, deploy, upload, watch and audit 800,000 rows (ROWS=50000 for fewer, ARGS=... for options)"
@@ -25,6 +26,7 @@ help:
 	@echo "make bench    the ci suite: repeated runs, median and spread, and a report"
 	@echo "make gate     is this commit slower than its parent? paired trials, an exact test, a verdict"
 	@echo "make setup    only install"
+	@echo "make wheel    the commit as a wheel, in dist/; make test-wheel WHEEL=dist/... tests it as installed"
 	@echo "make clean    remove what these commands made"
 
 run: $(VENV)/.run
@@ -32,7 +34,10 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(SPREAD) tests/unit tests/contract $(ARGS)
-	$(SPREAD) tests/e2e $(ARGS)
+	$(SPREAD) tests/e2e tests/packaging $(ARGS)
+
+test-wheel: $(VENV)/.dev
+	$(PYTEST) tests/packaging $(if $(WHEEL),--wheel $(WHEEL)) $(ARGS)
 
 test-unit: $(VENV)/.dev
 	$(SPREAD) tests/unit -m "not slow" $(ARGS)
@@ -64,6 +69,15 @@ gate: $(VENV)/.run
 
 setup: $(VENV)/.run
 
+# From the commit and not from this folder: uncommitted files, and what an earlier build left, do not get in.
+wheel: $(VENV)/.dev
+	rm -rf build dist
+	mkdir -p build/source
+	git archive HEAD | tar -x -C build/source
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist build/source
+	rm -rf build
+	@ls dist/*.whl
+
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, $(PYTHON) is `$(PYTHON) --version 2>&1`; try make PYTHON=python3.12 ..."; exit 5; }
@@ -91,4 +105,4 @@ lock:
 	$(LOCK) --extra dev --extra bench -c requirements.lock pyproject.toml requirements-build.in -o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis runs
+	rm -rf $(VENV) *.egg-info build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis runs
