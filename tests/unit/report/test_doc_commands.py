@@ -20,7 +20,7 @@ from harness.suites.catalogue import summaries
 from tools.gate.calibrate import calibrate
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLACEHOLDERS = {"SUITE": "ci", "FOLDER": "runs/latest", "...": "junit", "…": "", "NN": "1"}
 NOT_OURS = {"AWS_ACCESS_KEY_ID", "AWS_CA_BUNDLE"}
 """Variables that the pages name and the project does not: other programs', and those that it does not heed."""
