@@ -15,7 +15,7 @@ from handlers.failures import deliveries
 from handlers.init_phase import prepare
 from handlers.record_batch import INSERTED, INSERTED_AT, STATUS, utc_now
 from handlers.settings import Settings
-from handlers.settlement import Attempt, settle
+from handlers.settlement import Attempt, Origin, settle_written
 from handlers.table_writer import ItemEncoder, TableWriter
 
 STAGE = "insert"
@@ -62,8 +62,8 @@ def run(event: dict[str, Any], table: TableWriter, sqs: JsonClient, config: Sett
     keys = list(requests)
     written = table.put(list(requests.values()), deadline)
     spent = (time.perf_counter() - began) * 1000
-    attempt = Attempt(STAGE, config.insert_queue_url, good, bad, keys, written, spent, started)
-    return settle(attempt, sqs, config.retry_delay, context, deadline)
+    attempt = Attempt(STAGE, good, bad, keys, written, spent, started)
+    return settle_written(attempt, Origin(sqs, config.insert_queue_url, config.retry_delay, deadline), context)
 
 
 prepare("dynamodb", "sqs")

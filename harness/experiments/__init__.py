@@ -1,1 +1,1 @@
-"""Experiments: one life cycle, and what each kind drives into a deployment: one upload, a load, a search, inserting alone."""
+"""Experiments: one life cycle; one upload, a load, a search and inserting alone are what is driven through it."""

@@ -17,7 +17,7 @@ from harness.audit.audit import count_items
 from harness.corpus import CorpusSpec, cached
 from harness.doctor.room import refuse_if_too_many
 from harness.engines.base import Deployment, Engine
-from harness.engines.templates import load_template
+from harness.engines.templates.intrinsics import load_template
 from harness.errors import EnvironmentProblem, UsageError
 from harness.experiments.lifecycle import TEMPLATE, Examined, Setting, Testbed
 from harness.experiments.upload_result import insert_result

@@ -23,7 +23,7 @@ STACK = "ingestion"
 WARMUP_FOLDER = "warmup"
 
 Finding = TypeVar("Finding")
-Finished = TypeVar("Finished", bound="HasResult", covariant=True)
+Finished_co = TypeVar("Finished_co", bound="HasResult", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Drive(Protocol[Finding]):
         """Return where every row is; called while nothing is under way, and anew where something moved meanwhile."""
 
 
-class Experiment(Drive[Finding], Protocol[Finding, Finished]):
+class Experiment(Drive[Finding], Protocol[Finding, Finished_co]):
     """A whole experiment: a drive with what comes before and after it."""
 
     def before(self, engine: Engine, reporter: Reporter) -> None:
@@ -103,11 +103,11 @@ class Experiment(Drive[Finding], Protocol[Finding, Finished]):
     def announce(self, reporter: Reporter) -> None:
         """Say what is driven."""
 
-    def finish(self, bed: Testbed, examined: Examined[Finding], warmed: Examined[Finding] | None) -> Finished:
+    def finish(self, bed: Testbed, examined: Examined[Finding], warmed: Examined[Finding] | None) -> Finished_co:
         """Return the finished experiment; the engine is still up."""
 
 
-def conduct(experiment: Experiment[Finding, Finished], engine: Engine, folder: Path, reporter: Reporter) -> Finished:
+def conduct(experiment: Experiment[Finding, Finished_co], engine: Engine, folder: Path, reporter: Reporter) -> Finished_co:
     """Conduct an experiment on an engine that is started by the caller's `with`; writes the results into `folder`.
 
     Raises StageStuck, EnvironmentProblem where rows never come to rest, EngineError where the engine ends or no longer

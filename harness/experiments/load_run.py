@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.audit import AuditReport, audit
 from harness.audit.blocks import Audited
-from harness.audit.model import Places
+from harness.audit.model import QUARANTINED, Places
 from harness.audit.readers import read_places
 from harness.engines.base import Deployment, Engine
 from harness.errors import EnvironmentProblem
@@ -264,5 +264,5 @@ def _reconcile(bed: Testbed, load: LoadState) -> None:
 
 def _completed(totals: Mapping[str, Any], sample: Sample, places: Places) -> float | None:
     dead = {stage: len(rows) for stage, rows in places.dlqs.items()}
-    quarantined = sample.rows if places.whole_object == "quarantined" else len(places.quarantined)
+    quarantined = sample.rows if places.whole_object == QUARANTINED else len(places.quarantined)
     return completed_at(totals, sample.rows, quarantined, dead)

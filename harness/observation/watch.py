@@ -31,20 +31,19 @@ SERIES_FILE = "timeseries.jsonl"
 
 
 class Intake(Protocol):
-    """What has been uploaded to a deployment so far, for a watch of it.
-
-    `sources` are the ids of all objects known to be in the bucket, `expected_rows` the rows that are to be uploaded in
-    all, `arrived_rows` those that were so far.
-    """
+    """What has been uploaded to a deployment so far, for a watch of it."""
 
     @property
-    def sources(self) -> Collection[str]: ...
+    def sources(self) -> Collection[str]:
+        """The ids of all objects known to be in the bucket."""
 
     @property
-    def expected_rows(self) -> int: ...
+    def expected_rows(self) -> int:
+        """The rows that are to be uploaded in all, as far as is known."""
 
     @property
-    def arrived_rows(self) -> int: ...
+    def arrived_rows(self) -> int:
+        """Those that were uploaded so far."""
 
     def observe(self, reader: TelemetryReader) -> None:
         """Learn what was uploaded since the last look, and what of it is finished by the telemetry just read."""
