@@ -25,7 +25,6 @@ from harness.host_environment import ENGINE, child_environment
 from harness.load.pool import make_pool
 from harness.load.samples import COMPLETIONS_FILE, EVENTS_FILE, EventWriter, LineFollower, LoadStart, LoadStop, Sample
 from harness.load.schedule import LoadSpec, schedule
-from harness.experiments.lifecycle import STACK
 from loadtests.uploads import ASK, READ_SECONDS, REGION, SAMPLE, WORK, Job, Uploads, endpoint, options_of, runner_of
 
 LEAD_SECONDS = {"alone": 1.0, "master": 4.0}

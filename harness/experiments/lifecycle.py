@@ -107,7 +107,9 @@ class Experiment(Drive[Finding], Protocol[Finding, Finished_co]):
         """Return the finished experiment; the engine is still up."""
 
 
-def conduct(experiment: Experiment[Finding, Finished_co], engine: Engine, folder: Path, reporter: Reporter) -> Finished_co:
+def conduct(
+    experiment: Experiment[Finding, Finished_co], engine: Engine, folder: Path, reporter: Reporter
+) -> Finished_co:
     """Conduct an experiment on an engine that is started by the caller's `with`; writes the results into `folder`.
 
     Raises StageStuck, EnvironmentProblem where rows never come to rest, EngineError where the engine ends or no longer

@@ -7,10 +7,10 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from harness.run.core import STACK
 
 from harness.engines.embedded import EmbeddedEngine
 from harness.errors import HarnessError
-from harness.run.core import STACK
 
 FAILED = pytest.StashKey[bool]()
 

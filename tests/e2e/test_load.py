@@ -23,8 +23,8 @@ from rich.console import Console
 
 from harness.engines.embedded import EmbeddedEngine
 from harness.errors import EnvironmentProblem, ExitCode
-from harness.load import locust_process
 from harness.experiments.load_run import Loader, LoadOptions
+from harness.load import locust_process
 from harness.load.locust_process import LOCUSTFILE, LocustOptions
 from harness.load.schedule import LoadSpec
 from tests.contract.support import eventually

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.engines.templates.intrinsics import references
-from harness.engines.templates.split import Context
 from harness.engines.localstack import LocalStackDataEngine, container
 from harness.engines.localstack.data_engine import ACCOUNT_ID, TOKEN_VARIABLE, URL_VARIABLE
 from harness.engines.localstack.engine import REGION
 from harness.engines.registry import create
 from harness.engines.split_deployment import deployment, halve
+from harness.engines.templates.intrinsics import references
+from harness.engines.templates.split import Context
 from harness.errors import EngineError, ExitCode, TemplateError, UsageError
 from harness.experiments.upload_run import TEMPLATE
 

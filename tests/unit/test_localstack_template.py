@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.templates.intrinsics import load_template
 from harness.engines.localstack.template import with_parallel_mappings, with_variables
+from harness.engines.templates.intrinsics import load_template
 from harness.experiments.upload_run import TEMPLATE
 
 

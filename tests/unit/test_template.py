@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from handlers.dialect import parse_delimiter
+from harness.engines.packaging import build_code_zip, link_runtime, unpack
 from harness.engines.templates.intrinsics import Resolver, load_template, references
 from harness.engines.templates.split import NOTIFICATION_QUEUE, Context, resolver, split
-from harness.engines.packaging import build_code_zip, link_runtime, unpack
 from harness.errors import EngineError, TemplateError
 from harness.experiments.upload_run import TEMPLATE
 

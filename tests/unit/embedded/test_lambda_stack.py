@@ -14,8 +14,8 @@ from harness.engines.templates.intrinsics import load_template
 from harness.engines.templates.lambda_stack import build_stack
 from harness.engines.templates.split import Context, resolver, split
 from harness.errors import TemplateError
-from harness.lambda_service.model import StackConfig
 from harness.experiments.upload_run import TEMPLATE
+from harness.lambda_service.model import StackConfig
 
 CONTEXT = Context("s", "us-east-1", "000000000000")
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:letters"

@@ -16,9 +16,9 @@ from harness.engines.clients import Clients
 from harness.engines.embedded.data_folder import DataFolder, KeptPlans
 from harness.engines.embedded.processes import start_queues, start_tables
 from harness.engines.embedded.stack_tables import StackTables
-from harness.processes.supervision import Supervised
 from harness.engines.templates.tables import TemplateTable
 from harness.errors import EngineError
+from harness.processes.supervision import Supervised
 
 REGION = "us-east-1"
 TABLE = TemplateTable(

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.processes.supervision import MAX_RESTARTS, Child, Supervised
 from harness.errors import EngineError
+from harness.processes.supervision import MAX_RESTARTS, Child, Supervised
 
 SERVES = "import signal; print('ready', flush=True); signal.pause()"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from harness.experiments.load_driver import FileOutcome, Found
+
 from harness.audit import AuditReport
 from harness.load.samples import Sample
-from harness.experiments.load_driver import FileOutcome, Found
 from harness.observation.clock import Doubt
 from harness.observation.usage import HARNESS
 

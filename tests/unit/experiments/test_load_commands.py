@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from harness.experiments.load_driver import Found
 
 from harness import cli
 from harness.engines import registry
 from harness.errors import ExitCode
 from harness.experiments.load_run import Loader, LoadRun
 from harness.experiments.saturation_run import Saturation, Searcher
-from harness.experiments.load_driver import Found
 from tests.unit.experiments.support import audited, found, outcome
 
 Command = Callable[..., int]

@@ -7,18 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from harness.experiments.load_driver import LoadSession
 
 from harness.errors import EnvironmentProblem, StageStuck
+from harness.experiments.load_intake import Look
 from harness.load import session as sessions
 from harness.load.locust_process import LocustOptions
-from harness.experiments.load_intake import Look
 from harness.load.pool import Expectation
 from harness.load.samples import LoadStart, Sample, key_of
 from harness.load.schedule import POOL_FILES, LoadSpec
-from harness.experiments.load_driver import LoadSession
 from harness.load.state import Figures, LoadState
-from harness.queues import Depth
 from harness.observation.settle import Reading
+from harness.queues import Depth
 from tests.unit.observation.support import depths, reading, totals
 
 SPEC = LoadSpec(seconds=10, rate=100, rows_per_file="fixed:100", arrivals="constant")

@@ -11,19 +11,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from harness.experiments.load_driver import Found
 from rich.console import Console
 
 from harness.corpus import CorpusSpec
 from harness.engines.base import EngineReport
 from harness.errors import StageStuck
-from harness.load import core
 from harness.experiments.load_run import Loader, LoadOptions, all_conserved
+from harness.experiments.load_summary import print_summary
+from harness.experiments.saturation_run import Searcher, SearchOptions
+from harness.experiments.upload_run import Runner, RunOptions
+from harness.load import core
 from harness.load.locust_process import WORKERS_SECONDS, LocustOptions
 from harness.load.schedule import LoadSpec
-from harness.experiments.saturation_run import Searcher, SearchOptions
-from harness.experiments.load_driver import Found
-from harness.experiments.load_summary import print_summary
-from harness.experiments.upload_run import Runner, RunOptions
 from tests.unit.experiments.support import audited, found, outcome
 
 SPEC = LoadSpec(seconds=10, rate=100, rows_per_file="fixed:100")

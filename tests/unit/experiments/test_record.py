@@ -14,8 +14,8 @@ import pytest
 from harness.engines import registry
 from harness.engines.embedded import guard, processes
 from harness.errors import EngineError, StageStuck, UsageError
-from harness.results import read_stored, save_result
 from harness.experiments.record import keep_logs, logs_kept, recorded
+from harness.results import read_stored, save_result
 
 
 def engine_with_logs(tmp_path: Path) -> Any:

@@ -13,15 +13,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from harness.experiments.load_driver import Found
 from rich.console import Console
 
 from harness.engines.base import EngineReport
 from harness.errors import EnvironmentProblem, UsageError
-from harness.load import search
 from harness.experiments.rate_search import Judgement, Verdict
-from harness.load.schedule import LoadSpec
 from harness.experiments.saturation_run import SHORTEST_SECONDS, Searcher, SearchOptions, Step, StepWatcher
-from harness.experiments.load_driver import Found
+from harness.load import search
+from harness.load.schedule import LoadSpec
 from tests.unit.experiments.support import audited, found, outcome
 
 OPTIONS = SearchOptions(start=100, spec=LoadSpec(rows_per_file="fixed:100"))

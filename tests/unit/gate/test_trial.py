@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.corpus import CorpusSpec
-from harness.processes.guard import MARK
 from harness.gate.model import Planned, Side
 from harness.gate.trees import Tree
 from harness.gate.trial import ProcessTrials, Workload, workspace
+from harness.processes.guard import MARK
 from tests import hostile
 from tests.unit.gate.support import stand_in
 

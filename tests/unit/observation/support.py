@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.engines.base import Activity
-from harness.queues import Depth, QueueDepths
 from harness.observation.settle import Reading
+from harness.queues import Depth, QueueDepths
 from harness.stages import STAGES
 from harness.telemetry import StageTotals
 

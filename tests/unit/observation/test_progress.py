@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.engines.base import FunctionActivity
-from harness.queues import Depth, QueueDepths
 from harness.observation.progress import Progress, Snapshot, StageView, explain
+from harness.queues import Depth, QueueDepths
 from harness.stages import STAGES
 from harness.telemetry import StageTotals
 

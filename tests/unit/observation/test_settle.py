@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from harness.queues import Depth
 from harness.observation.settle import (
     RETRY_WAIT_SECONDS,
     UNSEEN_CALM_SECONDS,
@@ -18,6 +17,7 @@ from harness.observation.settle import (
     stream_empty_by_counts,
     under_way,
 )
+from harness.queues import Depth
 from tests.unit.observation.support import activity, depths, reading, totals
 
 PATIENCE = Patience(quiet=70.0, hidden=360.0)

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from harness.run import watch as watch_module
 from rich.console import Console
 
 from harness.engines.base import Activity, Engine
 from harness.errors import StageStuck
-from harness.run import watch as watch_module
 from harness.observation.display import make_display
 from harness.observation.usage import machine_shares
 from harness.observation.watch import Watcher

@@ -11,8 +11,8 @@ import pytest
 
 from harness.audit import AuditReport
 from harness.errors import EngineError
-from harness.results import read_lines
 from harness.experiments.record import recorded
+from harness.results import read_lines
 from tests.unit.report.support import DATA, frozen, suite_folder
 
 DOCS = (Path(__file__).parents[3] / "docs" / "results.md").read_text()
