@@ -12,7 +12,7 @@ from typing import Literal
 
 import pytest
 
-from harness.engines.embedded import properties
+from harness.engines.templates import properties
 from harness.lambda_service import mapping_properties
 from tests.contract import fidelity_tables
 

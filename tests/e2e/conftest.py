@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from harness.run.core import STACK
+from harness.experiments.lifecycle import STACK
 
 from harness.engines.embedded import EmbeddedEngine
 from harness.errors import HarnessError

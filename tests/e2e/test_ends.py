@@ -18,7 +18,7 @@ from harness.dlq import letters, stage_named
 from harness.engines.base import Deployment
 from harness.engines.embedded import EmbeddedEngine
 from harness.errors import StageStuck
-from harness.experiments.upload_run import STACK
+from harness.experiments.lifecycle import STACK
 from harness.stages import STAGES
 from tests.contract.support import eventually
 from tests.e2e.support import run_pipeline, wait_for_items

@@ -136,7 +136,7 @@ def test_run_when_answers_are_lost_and_queues_slow_and_batches_cut_updates_every
     finished = run_with(read_rules(Path("ingestion")).text, tmp_path)
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
     assert all(injected(finished)), injected(finished)
-    totals = finished.watched.totals
+    totals = finished.observed.totals
     # A batch that was sent and whose answer was lost is sent again, and the next stage has its rows twice.
     assert any(totals[stage].rows_ok > finished.audit.updated for stage in ("insert", "process", "update"))
     assert finished.audit.updated == finished.audit.items_in_table

@@ -11,7 +11,7 @@ from harness.audit import audit
 from harness.audit.blocks import Audited
 from harness.corpus import scan_foreign
 from harness.engines.embedded import EmbeddedEngine
-from harness.experiments.upload_run import STACK, TEMPLATE
+from harness.experiments.lifecycle import STACK, TEMPLATE
 from harness.upload import upload
 from tests.contract.support import eventually
 from tests.e2e.support import QUICK, run_pipeline

@@ -23,7 +23,9 @@ from rich.console import Console
 
 from harness.engines.embedded import EmbeddedEngine
 from harness.errors import EnvironmentProblem, ExitCode
-from harness.experiments.load_run import Loader, LoadOptions
+from harness.experiments.lifecycle import Setting, conduct
+from harness.experiments.load_run import LoadExperiment, LoadOptions, LoadRun
+from harness.experiments.reporter import Reporter
 from harness.load import locust_process
 from harness.load.locust_process import LOCUSTFILE, LocustOptions
 from harness.load.schedule import LoadSpec
@@ -31,7 +33,13 @@ from tests.contract.support import eventually
 from tests.e2e.support import QUICK
 from tests.processes import descendants, heed_interrupts, wait_for_line
 
-QUIET = Loader(Console(file=io.StringIO()), quiet=True)
+QUIET = Reporter(Console(file=io.StringIO()), quiet=True)
+
+
+def load(engine: Engine, options: LoadOptions, folder: Path) -> LoadRun:
+    """Conduct a load."""
+    return conduct(LoadExperiment(options), engine, folder, QUIET)
+
 SPEC = LoadSpec(seconds=6, rate=300, rows_per_file="choice:40=3,300=1")
 
 
@@ -77,9 +85,9 @@ def test_load_when_some_rows_are_bad_ends_conserved_with_every_file_followed_to_
 def test_load_when_sent_by_two_processes_uploads_every_file_once(tmp_path: Path) -> None:
     options = LoadOptions(SPEC, 0, LocustOptions(processes=2, master_port=locust_process.free_port("127.0.0.1")))
     with EmbeddedEngine() as engine:
-        run = QUIET.run(engine, options, tmp_path)
+        run = load(engine, options, tmp_path)
     assert run.conserved
-    assert sorted(one.sample.number for one in run.found.outcomes) == list(range(SPEC.files))
+    assert sorted(one.sample.number for one in run.examined.finding.outcomes) == list(range(SPEC.files))
 
 
 def test_load_when_workers_are_started_by_hand_uploads_every_file_once(tmp_path: Path) -> None:
@@ -100,7 +108,7 @@ def test_load_when_workers_are_started_by_hand_uploads_every_file_once(tmp_path:
                 for _ in range(2)
             ]
         try:
-            run = QUIET.run(engine, options, tmp_path)
+            run = load(engine, options, tmp_path)
             for worker in workers:
                 worker.wait(60)
         finally:
@@ -108,7 +116,7 @@ def test_load_when_workers_are_started_by_hand_uploads_every_file_once(tmp_path:
                 worker.kill()
                 worker.wait()
     assert run.conserved, (tmp_path / "workers.log").read_text()
-    assert sorted(one.sample.number for one in run.found.outcomes) == list(range(SPEC.files))
+    assert sorted(one.sample.number for one in run.examined.finding.outcomes) == list(range(SPEC.files))
 
 
 def test_load_when_locust_uploads_nothing_fails_with_its_last_words(
@@ -118,7 +126,7 @@ def test_load_when_locust_uploads_nothing_fails_with_its_last_words(
     broken.write_text("import locust\nraise SystemExit('no load today')\n")
     monkeypatch.setattr(locust_process, "LOCUSTFILE", broken)
     with EmbeddedEngine() as engine, pytest.raises(EnvironmentProblem, match="not a single file") as caught:
-        QUIET.run(engine, LoadOptions(SPEC, 0), tmp_path)
+        load(engine, LoadOptions(SPEC, 0), tmp_path)
     assert "no load today" in caught.value.hint
     assert caught.value.exit_code == ExitCode.ENVIRONMENT
 
@@ -191,18 +199,18 @@ def test_load_when_uploads_fail_reports_them_and_still_accounts_for_every_row_in
 ) -> None:
     with EmbeddedEngine(service_endpoints={"s3": storage.url}) as engine:
         storage.target = engine.endpoints.default
-        run = QUIET.run(engine, LoadOptions(SPEC, 0, parameters=QUICK), tmp_path)
+        run = load(engine, LoadOptions(SPEC, 0, setting=Setting(QUICK)), tmp_path)
     load = run.result["load"]
     assert run.conserved
     assert (load["uploads_failed"], load["uploads_ambiguous"]) == (2, 1)
-    failed = [one for one in run.found.outcomes if one.sample.error]
+    failed = [one for one in run.examined.finding.outcomes if one.sample.error]
     assert len(failed) == 2
     assert all(one.completed is None and one.source_id == "" for one in failed)
     assert run.result["latencies"]["upload"]["count"] == load["files"] == SPEC.files - 2
     # The stored one's rows are audited with the others: what is there counts, not what the client believes.
-    sizes = {number: one.sample.rows for number, one in enumerate(run.found.outcomes)}
+    sizes = {number: one.sample.rows for number, one in enumerate(run.examined.finding.outcomes)}
     lost = sum(one.sample.rows for one in failed)
-    assert sum(sizes.values()) - lost < run.found.audit.rows < sum(sizes.values())
+    assert sum(sizes.values()) - lost < run.examined.finding.audit.rows < sum(sizes.values())
 
 
 def test_locust_when_no_upload_succeeds_ends_with_exit_code_1(tmp_path: Path) -> None:

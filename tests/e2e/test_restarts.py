@@ -14,7 +14,7 @@ import pytest
 
 from harness.corpus import CorpusSpec
 from harness.engines.embedded import EmbeddedEngine
-from harness.experiments.upload_run import STACK, TEMPLATE
+from harness.experiments.lifecycle import STACK, TEMPLATE
 from tests.contract.support import eventually
 from tests.e2e.support import PATIENT, QUICK, items_in_table, run_pipeline, wait_for_items
 from tests.processes import descendants, heed_interrupts, wait_for_line

@@ -59,7 +59,7 @@ def test_run_when_clean_fails_after_sending_waits_for_every_attempt_and_all_that
         finished = run_pipeline(engine, tmp_path, SPEC, parameters={"CaptureWindowSeconds": "3"})
     report = finished.audit
     assert (report.conserved, report.as_expected) == (True, True), report.findings
-    passed_on = {stage.name: finished.watched.totals[stage.name].rows_ok for stage in STAGES}
+    passed_on = {stage.name: finished.observed.totals[stage.name].rows_ok for stage in STAGES}
     assert passed_on == dict.fromkeys(passed_on, 3 * SPEC.rows)
 
 
@@ -90,7 +90,7 @@ def test_run_when_a_stage_is_slow_and_fails_after_its_work_waits_for_the_retry(
         finished = run_pipeline(engine, tmp_path, SPEC, parameters={"VisibilityTimeout": "8", "WorkerTimeout": "10"})
         assert engine.activity().idle
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
-    said = finished.watched.totals
+    said = finished.observed.totals
     assert said[stage].rows_ok >= said["update"].rows_ok >= SPEC.rows
     # Whatever the second delivery brought forth was waited for, down to the last stage.
     assert said["update"].rows_ok > SPEC.rows or stage == "update"

@@ -20,7 +20,7 @@ from harness.engines.split_deployment import deployment, halve
 from harness.engines.templates.intrinsics import references
 from harness.engines.templates.split import Context
 from harness.errors import EngineError, ExitCode, TemplateError, UsageError
-from harness.experiments.upload_run import TEMPLATE
+from harness.experiments.lifecycle import TEMPLATE
 
 
 class _Reset(yaml.SafeLoader):

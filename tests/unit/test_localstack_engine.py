@@ -18,7 +18,7 @@ from docker.errors import APIError, NotFound
 from harness.engines.localstack import LocalStackEngine, container, engine
 from harness.engines.registry import create
 from harness.errors import EngineError, UsageError
-from harness.experiments.upload_run import TEMPLATE
+from harness.experiments.lifecycle import TEMPLATE
 from harness.queues import Depth, QueueDepths
 from harness.session import attach
 from tests import hostile

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.engines.localstack.template import with_parallel_mappings, with_variables
 from harness.engines.templates.intrinsics import load_template
-from harness.experiments.upload_run import TEMPLATE
+from harness.experiments.lifecycle import TEMPLATE
 
 
 def template(maximum: Any = None, source: Any = None) -> dict[str, Any]:

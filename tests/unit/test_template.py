@@ -15,7 +15,7 @@ from harness.engines.packaging import build_code_zip, link_runtime, unpack
 from harness.engines.templates.intrinsics import Resolver, load_template, references
 from harness.engines.templates.split import NOTIFICATION_QUEUE, Context, resolver, split
 from harness.errors import EngineError, TemplateError
-from harness.experiments.upload_run import TEMPLATE
+from harness.experiments.lifecycle import TEMPLATE
 
 CONTEXT = Context("stack", "us-east-1", "000000000000")
 GIVEN = {"CodeBucket": "b", "CodeKey": "k"}

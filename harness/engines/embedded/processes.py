@@ -15,7 +15,7 @@ from typing import IO
 
 from harness.data_plane.chaos.injection import CONTROL_PATH
 from harness.data_plane.chaos.rules import RuleSet
-from harness.engines.embedded import guard
+from harness.processes import guard
 from harness.engines.embedded.data_folder import DataFolder
 from harness.errors import EngineError
 from harness.host_environment import child_environment, direct

@@ -56,7 +56,7 @@ def fill(engine: EmbeddedEngine, count: int) -> None:
 def away(engine: EmbeddedEngine, name: str) -> float:
     """Kill a process by its name; returns the seconds until a request is answered. Raises EngineError if none is."""
     url = urlsplit(engine.endpoints.url(_SERVICES[name]))
-    before = engine.pids[name]
+    before = engine.processes[name]
     killed = time.monotonic()
     os.kill(before, signal.SIGKILL)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=_ANSWER_SECONDS)
@@ -73,7 +73,7 @@ def away(engine: EmbeddedEngine, name: str) -> float:
     answered = time.monotonic()
     if status != http.client.OK:
         raise EngineError(f"the {name} process answered with status {status}")
-    while engine.pids[name] == before:
+    while engine.processes[name] == before:
         # It serves a moment before the engine has noted its number, which the next kill needs.
         engine.check()
         time.sleep(0.01)

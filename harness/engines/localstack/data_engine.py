@@ -7,7 +7,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from harness.engines.templates.split import Context
 from harness.errors import EngineError, HarnessError, UsageError
 from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
+from harness.processes.guard import MARK
 from harness.processes.supervision import Child
 
 ACCOUNT_ID = "000000000000"
@@ -68,11 +69,18 @@ class LocalStackDataEngine(LocalStackEngine):
         return Endpoints(found.default, REGION, {**found.services, "lambda": self._control.url})
 
     @property
-    def work_dir(self) -> Path:
-        """The folder of the service's log and environments; raises AttributeError where it runs elsewhere."""
-        if self._work_dir is None:
-            raise AttributeError("the Lambda service's folder is not on this machine")
-        return self._work_dir
+    def processes(self) -> Mapping[str, int]:
+        """The Lambda service, where it runs on this machine."""
+        return {} if self._child is None else {self._child.name: self._child.process.pid}
+
+    @property
+    def mark(self) -> Mapping[str, str]:
+        """The variable by which the guard knows what must end with the engine; {} where the service runs elsewhere."""
+        return {} if self._work_dir is None else {MARK: str(self._work_dir)}
+
+    def log_files(self) -> Sequence[Path]:
+        """Return the service's logs; none where it runs elsewhere."""
+        return [] if self._work_dir is None else sorted(self._work_dir.glob("*.log"))
 
     def start(self) -> None:
         """Attach to LocalStack or start one without the Docker socket, then the Lambda service; raises EngineError."""

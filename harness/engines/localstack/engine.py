@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
@@ -89,6 +89,20 @@ class LocalStackEngine:
     def endpoints(self) -> Endpoints:
         """Where LocalStack answers: one URL for everything, except perhaps for its DynamoDB."""
         return Endpoints(self._endpoint, REGION, {"dynamodb": self._dynamodb} if self._dynamodb else {})
+
+    @property
+    def processes(self) -> Mapping[str, int]:
+        """Return nothing: LocalStack's processes are in its container."""
+        return {}
+
+    @property
+    def mark(self) -> Mapping[str, str]:
+        """Return nothing: no guard of this engine is on this machine."""
+        return {}
+
+    def log_files(self) -> Sequence[Path]:
+        """Return nothing: the container's log is kept when it ends."""
+        return []
 
     def start(self) -> None:
         """Attach to the LocalStack on the endpoint, or start one; raises EngineError."""

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from harness.engines.embedded import properties
+from harness.engines.templates import properties
 from harness.engines.templates.intrinsics import load_template
 from harness.engines.templates.lambda_stack import build_stack
 from harness.engines.templates.split import Context, resolver, split
 from harness.errors import TemplateError
-from harness.experiments.upload_run import TEMPLATE
+from harness.experiments.lifecycle import TEMPLATE
 from harness.lambda_service.model import StackConfig
 
 CONTEXT = Context("s", "us-east-1", "000000000000")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.engines.templates.intrinsics import Resolver, load_template, references, substitute
 from harness.engines.templates.split import Context, Split, resolver, split
 from harness.errors import TemplateError
-from harness.experiments.upload_run import TEMPLATE
+from harness.experiments.lifecycle import TEMPLATE
 
 CONTEXT = Context("stack", "us-east-1", "000000000000")
 KEYS = {

@@ -13,7 +13,7 @@ from harness.compare.subject import subject_of
 from harness.engines.embedded import EmbeddedEngine
 from harness.engines.registry import ENGINES, create
 from harness.errors import UsageError
-from harness.experiments.upload_summary import print_chaos
+from harness.experiments.result_lines import print_chaos
 from harness.report.sections import chaos_table
 from harness.results import Stored, chaos_of
 from tests.unit.data_plane.chaos.support import WRITES, rule_set

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.experiments.upload_summary import print_doubt
+from harness.experiments.result_lines import print_doubt
 
 SLEPT = {"figures_void": True, "figures_void_reason": "this machine slept for 240 s"}
 

@@ -140,5 +140,5 @@ def test_unsent_when_the_load_was_ended_on_purpose_is_none() -> None:
     load.add(sample(load, 0))
     load.stop()
     load.adopt("p/000001.csv", "v1", 9)
-    load.curtailed = True
+    load.stopped_early = True
     assert (load.unsent, load.unreported) == (0, 0)
