@@ -13,7 +13,7 @@ from typing import Any
 from handlers.aws import JsonClient, client, deadline_of
 from handlers.failures import deliveries
 from handlers.init_phase import prepare
-from handlers.record_batch import INSERTED, INSERTED_AT, STATUS, utc_now
+from handlers.record_batch import INSERTED, INSERTED_AT, STATUS, record_id, utc_now
 from handlers.settings import Settings
 from handlers.settlement import Attempt, Origin, settle_written
 from handlers.table_writer import ItemEncoder, TableWriter
@@ -57,7 +57,7 @@ def run(event: dict[str, Any], table: TableWriter, sqs: JsonClient, config: Sett
         if encoder is None:
             encoder = encoders[kind] = ItemEncoder(*kind, {INSERTED_AT: now, STATUS: INSERTED})
         for row in batch.rows:
-            requests[f"{batch.source_id}#{row[0]}"] = encoder.encode(row)
+            requests[record_id(batch.source_id, row[0])] = encoder.encode(row)
     began = time.perf_counter()
     keys = list(requests)
     written = table.put(list(requests.values()), deadline)

@@ -8,7 +8,7 @@ from typing import Any
 
 from handlers.aws import JsonClient
 from handlers.failures import Delivery, Refused, hasten, is_alone, response, send_alone
-from handlers.record_batch import RowError
+from handlers.record_batch import RowError, record_id
 from handlers.table_writer import Written
 from handlers.telemetry import Work, emit
 
@@ -91,7 +91,7 @@ class Attempt:
             return [Outcome(delivery) for delivery in self.good]
         outcomes = []
         for delivery in self.good:
-            keys = [f"{delivery.batch.source_id}#{row[0]}" for row in delivery.batch.rows]
+            keys = [record_id(delivery.batch.source_id, row[0]) for row in delivery.batch.rows]
             refused = [
                 Refused(row, reasons[key]) for key, row in zip(keys, delivery.batch.rows, strict=True) if key in reasons
             ]

@@ -106,21 +106,24 @@ class BlockAuditor:
         compare = self._comparison.is_expected
         good: set[int] = set()
         others: dict[int, RawItem] = {}
+
+        def usual(row: int) -> tuple[str, ...] | None:
+            """Return the values of an updated item of this row; None where it must not be one, or is elsewhere too."""
+            return expected.values[row - first] if row in block.rows and row not in elsewhere else None
+
         # Tables mostly answer in the order of the keys: the row behind the one before is tried first.
         row = first
         for image in self._reader.read(source, block.rows):
-            values = expected.values[row - first] if row in block.rows and row not in elsewhere else None
-            if values is not None and compare(image, source, row, values):
-                good.add(row)
-            else:
+            values = usual(row)
+            if values is None or not compare(image, source, row, values):
                 item = decode_item(image)
                 row = row_of(item)
-                values = expected.values[row - first] if row in block.rows and row not in elsewhere else None
-                learnt = values is not None and self._comparison.learn(item)
-                if learnt and values is not None and compare(image, source, row, values):
-                    good.add(row)
-                else:
+                values = usual(row)
+                if values is None or not self._comparison.learn(item) or not compare(image, source, row, values):
                     others[row] = item
+                    row += 1
+                    continue
+            good.add(row)
             row += 1
         return good - others.keys(), others
 

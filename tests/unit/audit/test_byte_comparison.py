@@ -139,7 +139,8 @@ def test_item_when_recognised_is_right_by_the_long_way(wanted: Row, found: Row, 
     image = compact(item_for(1, found), ascii_only=ascii_only)
     if recognises(taught(item_for(7, PLAIN)), image, 1, wanted):
         assert is_right(image, 1, wanted)
-    elif wanted == found and not ascii_only and all(c.isprintable() for c in "".join(wanted[0])):
+    elif wanted == found and not ascii_only and wanted[1][1] and all(c.isprintable() for c in "".join(wanted[0])):
+        # Control characters have several escapes; a processed value that is empty looks like an empty cell.
         raise AssertionError("the item as it must be was not recognised")
 
 
