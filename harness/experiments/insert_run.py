@@ -87,13 +87,13 @@ class InsertExperiment(SingleUpload):
         """Return a patience that does not wait for the stream: nobody reads it."""
         return Patience(UNSEEN_POLL_SECONDS, Patience.of(deployment.parameters).hidden)
 
-    def examine(self, bed: Testbed, observed: Observed) -> Counted:
+    def examine(self, bed: Testbed, _observed: Observed) -> Counted:
         """Count the items in the table and the dead-letter messages."""
         dlqs = read_depths(bed.engine, bed.deployment).dlqs
         found = {stage.name: dlqs[stage.name].total for stage in STAGES if dlqs[stage.name].total}
         return Counted(count_items(bed.engine, bed.deployment), found)
 
-    def finish(self, bed: Testbed, examined: Examined[Counted], warmed: Examined[Counted] | None) -> InsertRun:
+    def finish(self, bed: Testbed, examined: Examined[Counted], _warmed: Examined[Counted] | None) -> InsertRun:
         """Return the finished run."""
         counted = examined.finding
         result = insert_result(

@@ -23,6 +23,7 @@ STACK = "ingestion"
 WARMUP_FOLDER = "warmup"
 
 Finding = TypeVar("Finding")
+Finding_co = TypeVar("Finding_co", covariant=True)
 Finished_co = TypeVar("Finished_co", bound="HasResult", covariant=True)
 
 
@@ -65,7 +66,7 @@ class HasResult(Protocol):
         """What `result.json` holds of it."""
 
 
-class Drive(Protocol[Finding]):
+class Drive(Protocol[Finding_co]):
     """What is driven into a deployment, and what is made of the rows that come out of it.
 
     `shown` says whether the live display shows it, `only` see `Watch`.
@@ -75,35 +76,35 @@ class Drive(Protocol[Finding]):
     shown: bool
     only: set[str] | None
 
-    def intake(self, engine: Engine, deployment: Deployment, folder: Path) -> Intake:
+    def intake(self, engine: Engine, deployment: Deployment, folder: Path, /) -> Intake:
         """Return what knows what has been uploaded; called once, before anything is."""
 
-    def patience(self, deployment: Deployment) -> Patience:
+    def patience(self, deployment: Deployment, /) -> Patience:
         """Return how long things may be hidden in this deployment."""
 
-    def drive(self, bed: Testbed) -> None:
+    def drive(self, bed: Testbed, /) -> None:
         """Upload what is to be uploaded and return once nothing more comes."""
 
-    def examine(self, bed: Testbed, observed: Observed) -> Finding:
+    def examine(self, bed: Testbed, observed: Observed, /) -> Finding_co:
         """Return where every row is; called while nothing is under way, and anew where something moved meanwhile."""
 
 
 class Experiment(Drive[Finding], Protocol[Finding, Finished_co]):
     """A whole experiment: a drive with what comes before and after it."""
 
-    def before(self, engine: Engine, reporter: Reporter) -> None:
+    def before(self, engine: Engine, reporter: Reporter, /) -> None:
         """Do what has to be done on the started engine before anything is deployed."""
 
-    def template(self, folder: Path) -> Path:
+    def template(self, folder: Path, /) -> Path:
         """Return the template to deploy."""
 
-    def warm_up(self, reporter: Reporter) -> Drive[Finding] | None:
+    def warm_up(self, reporter: Reporter, /) -> Drive[Finding] | None:
         """Return what is driven first, for functions to start; None for nothing."""
 
-    def announce(self, reporter: Reporter) -> None:
+    def announce(self, reporter: Reporter, /) -> None:
         """Say what is driven."""
 
-    def finish(self, bed: Testbed, examined: Examined[Finding], warmed: Examined[Finding] | None) -> Finished_co:
+    def finish(self, bed: Testbed, examined: Examined[Finding], warmed: Examined[Finding] | None, /) -> Finished_co:
         """Return the finished experiment; the engine is still up."""
 
 

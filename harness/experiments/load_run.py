@@ -93,7 +93,7 @@ class LocustLoads:
             self._pools[spec] = make_pool(spec, self.setting.cache)
         return self._pools[spec]
 
-    def intake(self, engine: Engine, deployment: Deployment, folder: Path) -> LoadIntake:
+    def intake(self, _engine: Engine, deployment: Deployment, folder: Path) -> LoadIntake:
         """Return the intake of all loads."""
         self._intake = LoadIntake(deployment, folder, lambda spec: [file.expectation for file in self.pool(spec)])
         return self._intake
@@ -188,7 +188,7 @@ class LocustLoads:
     def before(self, engine: Engine, reporter: Reporter) -> None:
         """Do nothing."""
 
-    def template(self, folder: Path) -> Path:
+    def template(self, _folder: Path) -> Path:
         """Return the pipeline's template."""
         return TEMPLATE
 

@@ -103,7 +103,7 @@ class SingleUpload:
         self.sent: Upload | None = None
         self._intake = OneObject(file.rows)
 
-    def intake(self, engine: Engine, deployment: Deployment, folder: Path) -> OneObject:
+    def intake(self, _engine: Engine, _deployment: Deployment, _folder: Path) -> OneObject:
         """Return the intake of the one object."""
         return self._intake
 
@@ -135,7 +135,7 @@ class SingleUpload:
     def before(self, engine: Engine, reporter: Reporter) -> None:
         """Do nothing."""
 
-    def template(self, folder: Path) -> Path:
+    def template(self, _folder: Path) -> Path:
         """Return the pipeline's template."""
         return TEMPLATE
 
@@ -160,18 +160,18 @@ class UploadExperiment(SingleUpload):
         self._measure = ceiling
         self._ceiling: list[Loop] = []
 
-    def before(self, engine: Engine, reporter: Reporter) -> None:
+    def before(self, engine: Engine, _reporter: Reporter) -> None:
         """Measure the engine's bare rates."""
         if self._measure:
             self._ceiling = measure(engine, engine.processes, calls=CEILING_CALLS, clients=(2,))
 
-    def examine(self, bed: Testbed, observed: Observed) -> AuditReport:
+    def examine(self, bed: Testbed, _observed: Observed) -> AuditReport:
         """Audit every row."""
         objects = [Audited(self.uploaded().source, self.file.rows, self.file.spec)]
         with bed.reporter.bar("auditing", self.file.rows) as advance:
             return audit(bed.engine, bed.deployment, objects, advance, items_before=bed.watch.items_before)
 
-    def finish(self, bed: Testbed, examined: Examined[AuditReport], warmed: Examined[AuditReport] | None) -> UploadRun:
+    def finish(self, bed: Testbed, examined: Examined[AuditReport], _warmed: Examined[AuditReport] | None) -> UploadRun:
         """Return the finished run."""
         sent, observed = self.uploaded(), examined.observed
         update = observed.totals["update"]
@@ -217,7 +217,10 @@ def generated_input(spec: CorpusSpec, setting: Setting, reporter: Reporter, *, r
 
 
 def own_input(path: Path, setting: Setting, reporter: Reporter, *, room_here: bool) -> InputFile:
-    """Return a user's own file, read once; raises EnvironmentProblem where its rows do not fit (`room_here` as above)."""
+    """Return a user's own file, read once; `room_here` as above.
+
+    Raises EnvironmentProblem where its rows do not fit.
+    """
     parameters = setting.parameters
     foreign = scan_foreign(path, parameters.get("Delimiter", AUTO), parameters.get("Quotes", STRICT))
     columns = f"{len(foreign.columns):,} columns by {Dialect(foreign.delimiter).name}"

@@ -1,7 +1,8 @@
 """What a Lambda service has under way: work it took in and has not finished, and how far its streams are read.
 
 All of it lives in one event loop and is reported in one go, so a report is a consistent picture of the service at one
-moment. What lies in queues and streams the report cannot know; `harness.observation.settle` says how both are put together.
+moment. What lies in queues and streams the report cannot know; `harness.observation.settle` says how both are put
+together.
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ class LoadState:
 
     @property
     def unreported(self) -> int:
-        """Files that are in the bucket though nobody said whether their upload succeeded; 0 for a load that was stopped early."""
+        """Files that are in the bucket though nobody said whether their upload succeeded; 0 for a load that was stopped
+        early."""
         return 0 if self.stopped_early else len(self._adopted() - self._reported())
 
     def _reported(self) -> set[int]:

@@ -27,6 +27,9 @@ from harness.stages import STAGES
 from harness.telemetry import SourceTotals, StageTotals, TelemetryReader
 
 TICK_SECONDS = 1.0
+CONFIRM_SECONDS = 0.25
+"""Between a look that found nothing under way and the one that is to prove it."""
+
 SERIES_FILE = "timeseries.jsonl"
 
 
@@ -146,9 +149,10 @@ class Watch:
         self._still = self._stall.observe(reading)
         return reading
 
-    def wait(self) -> None:
-        """Sleep until the next look is due."""
-        time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - self._looked_at)))
+    def wait(self, seconds: float | None = None) -> None:
+        """Sleep until `seconds` (default: TICK_SECONDS) after the last look."""
+        pause = TICK_SECONDS if seconds is None else seconds
+        time.sleep(max(0.0, pause - (time.monotonic() - self._looked_at)))
 
     def settle(self, *, shown: bool = True) -> None:
         """Look until nothing is under way any more (`harness.observation.settle`); rows may be missing then, which the
@@ -166,7 +170,9 @@ class Watch:
                     f"{explain(self.snapshot, self._reader.totals, under_way(reading))}",
                     hint="the run's folder has the time series; --stall-timeout waits longer",
                 )
-            self.wait()
+            # Where the engine does not tell what is in hand, a rest is a matter of many seconds.
+            confirming = reading.at_rest and reading.activity is not None
+            self.wait(CONFIRM_SECONDS if confirming else None)
             reading = self.look(shown=shown)
 
     def undisturbed(self) -> bool:

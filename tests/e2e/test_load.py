@@ -21,6 +21,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from rich.console import Console
 
+from harness.engines.base import Engine
 from harness.engines.embedded import EmbeddedEngine
 from harness.errors import EnvironmentProblem, ExitCode
 from harness.experiments.lifecycle import Setting, conduct
@@ -36,9 +37,10 @@ from tests.processes import descendants, heed_interrupts, wait_for_line
 QUIET = Reporter(Console(file=io.StringIO()), quiet=True)
 
 
-def load(engine: Engine, options: LoadOptions, folder: Path) -> LoadRun:
+def conducted(engine: Engine, options: LoadOptions, folder: Path) -> LoadRun:
     """Conduct a load."""
     return conduct(LoadExperiment(options), engine, folder, QUIET)
+
 
 SPEC = LoadSpec(seconds=6, rate=300, rows_per_file="choice:40=3,300=1")
 
@@ -85,7 +87,7 @@ def test_load_when_some_rows_are_bad_ends_conserved_with_every_file_followed_to_
 def test_load_when_sent_by_two_processes_uploads_every_file_once(tmp_path: Path) -> None:
     options = LoadOptions(SPEC, 0, LocustOptions(processes=2, master_port=locust_process.free_port("127.0.0.1")))
     with EmbeddedEngine() as engine:
-        run = load(engine, options, tmp_path)
+        run = conducted(engine, options, tmp_path)
     assert run.conserved
     assert sorted(one.sample.number for one in run.examined.finding.outcomes) == list(range(SPEC.files))
 
@@ -108,7 +110,7 @@ def test_load_when_workers_are_started_by_hand_uploads_every_file_once(tmp_path:
                 for _ in range(2)
             ]
         try:
-            run = load(engine, options, tmp_path)
+            run = conducted(engine, options, tmp_path)
             for worker in workers:
                 worker.wait(60)
         finally:
@@ -126,7 +128,7 @@ def test_load_when_locust_uploads_nothing_fails_with_its_last_words(
     broken.write_text("import locust\nraise SystemExit('no load today')\n")
     monkeypatch.setattr(locust_process, "LOCUSTFILE", broken)
     with EmbeddedEngine() as engine, pytest.raises(EnvironmentProblem, match="not a single file") as caught:
-        load(engine, LoadOptions(SPEC, 0), tmp_path)
+        conducted(engine, LoadOptions(SPEC, 0), tmp_path)
     assert "no load today" in caught.value.hint
     assert caught.value.exit_code == ExitCode.ENVIRONMENT
 
@@ -199,7 +201,7 @@ def test_load_when_uploads_fail_reports_them_and_still_accounts_for_every_row_in
 ) -> None:
     with EmbeddedEngine(service_endpoints={"s3": storage.url}) as engine:
         storage.target = engine.endpoints.default
-        run = load(engine, LoadOptions(SPEC, 0, setting=Setting(QUICK)), tmp_path)
+        run = conducted(engine, LoadOptions(SPEC, 0, setting=Setting(QUICK)), tmp_path)
     load = run.result["load"]
     assert run.conserved
     assert (load["uploads_failed"], load["uploads_ambiguous"]) == (2, 1)

@@ -15,12 +15,12 @@ from typing import IO
 
 from harness.data_plane.chaos.injection import CONTROL_PATH
 from harness.data_plane.chaos.rules import RuleSet
-from harness.processes import guard
 from harness.engines.embedded.data_folder import DataFolder
 from harness.errors import EngineError
 from harness.host_environment import child_environment, direct
 from harness.lambda_service.bootstrap import PARENT_VARIABLE
 from harness.lambda_service.model import ServiceSettings
+from harness.processes import guard
 from harness.processes.supervision import Child, Supervised, tail
 
 START_SECONDS = 60.0

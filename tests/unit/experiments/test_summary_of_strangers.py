@@ -8,8 +8,7 @@ from collections import Counter
 from rich.console import Console
 
 from harness.audit import AuditReport
-from harness.experiments.result_lines import print_audit
-from harness.experiments.result_lines import print_unattributed
+from harness.experiments.result_lines import print_audit, print_unattributed
 
 
 def printed(report: AuditReport) -> str:

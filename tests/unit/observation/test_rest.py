@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import EnvironmentProblem
-from harness.observation.rest import AUDITS, audited_at_rest, look_for_work
+from harness.observation.rest import AUDITS, audited_at_rest
 from harness.stages import STAGES
 from tests.unit.observation.support import activity, depths, totals
 
