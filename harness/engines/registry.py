@@ -19,8 +19,8 @@ class EngineKind:
 
     `data_here`: it keeps its data on this machine, at the rate that `harness doctor` knows. `throttles`: its tables can
     throttle as AWS's do (--capacity aws). `injects_faults`: --chaos. `keeps_data`: --data. `profiles`: its functions
-    run on our Lambda service, with a concurrency profile of ours. `load_rate`: rows a second that a load offers by default,
-    well below what two cores sustain (docs/load-testing.md has what was found).
+    run on our Lambda service, with a concurrency profile of ours. `load_rate`: rows a second that a load offers by
+    default, well below what two cores sustain (docs/load-testing.md has what was found).
     """
 
     name: str

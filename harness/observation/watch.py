@@ -27,8 +27,8 @@ from harness.stages import STAGES
 from harness.telemetry import SourceTotals, StageTotals, TelemetryReader
 
 TICK_SECONDS = 1.0
-CONFIRM_SECONDS = 0.25
-"""Between a look that found nothing under way and the one that is to prove it."""
+CONFIRM_SECONDS = 0.3
+"""Pause before the look that confirms a rest: pollers read a stream that is empty four times a second."""
 
 SERIES_FILE = "timeseries.jsonl"
 

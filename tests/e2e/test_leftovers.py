@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.processes import guard, processes
+from harness.engines.embedded import processes
+from harness.processes import guard
 from tests.contract.support import eventually
 from tests.depth import examples
 from tests.e2e.support import wait_for_rows

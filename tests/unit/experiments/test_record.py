@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from harness.engines import registry
+from harness.engines.embedded import processes
 from harness.errors import EngineError, StageStuck, UsageError
 from harness.experiments.record import keep_logs, logs_kept, recorded
-from harness.processes import guard, processes
+from harness.processes import guard
 from harness.results import read_stored, save_result
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness.engines.base import FunctionActivity
 from harness.observation.progress import Progress, Snapshot, StageView, explain
 from harness.queues import Depth, QueueDepths
@@ -11,13 +13,10 @@ from harness.telemetry import StageTotals
 ROWS = 100
 
 
-def totals(
-    rows: int = ROWS, *, clean_done: bool = True, quarantined: int = 0, **per_stage: int
-) -> dict[str, StageTotals]:
+def totals(rows: int = ROWS, *, quarantined: int = 0, **per_stage: int) -> dict[str, StageTotals]:
     """Return totals with `rows` done in every stage, but for those given by name."""
     made = {stage.name: StageTotals(rows_ok=per_stage.get(stage.name, rows)) for stage in STAGES}
     made["clean"].rows_quarantined = quarantined
-    made["clean"].sources = {"source"} if clean_done else set()
     return made
 
 
@@ -28,22 +27,31 @@ def depths(dlqs: dict[str, int] | None = None, **queues: Depth) -> QueueDepths:
     )
 
 
-def progress(rows: int = ROWS, sources: int = 1) -> Progress:
-    return Progress(rows, sources)
+class Readings:
+    """Takes readings of a run of so many rows, whose objects are cleaned unless a reading says otherwise."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows, self._progress = rows, Progress()
+
+    def observe(
+        self,
+        elapsed: float,
+        totals: dict[str, StageTotals],
+        depths: QueueDepths,
+        *,
+        clean_done: bool = True,
+        **more: Any,
+    ) -> Snapshot:
+        return self._progress.observe(elapsed, totals, depths, expected_rows=self._rows, clean_done=clean_done, **more)
+
+
+def progress(rows: int = ROWS) -> Readings:
+    return Readings(rows)
 
 
 def test_accounted_when_rows_are_quarantined_or_dead_lettered_counts_them() -> None:
     snapshot = progress().observe(1.0, totals(90, quarantined=7), depths({"process": 2, "insert": 1}))
     assert snapshot.accounted == ROWS
-
-
-def test_clean_done_when_its_letter_is_dead_counts_the_source() -> None:
-    snapshot = progress().observe(1.0, totals(0, clean_done=False), depths({"clean": 1}))
-    assert snapshot.clean_done
-
-
-def test_clean_done_when_one_of_two_sources_is_missing_is_false() -> None:
-    assert not progress(sources=2).observe(1.0, totals(), depths()).clean_done
 
 
 def after(*readings: tuple[float, dict[str, StageTotals]]) -> Snapshot:
@@ -99,8 +107,8 @@ def test_explain_when_two_stages_wait_names_the_first() -> None:
 
 
 def test_explain_when_clean_has_not_finished_names_it_without_depths() -> None:
-    reading = totals(5, clean_done=False)
-    snapshot = progress().observe(1.0, reading, depths(insert=Depth(1)))
+    reading = totals(5)
+    snapshot = progress().observe(1.0, reading, depths(insert=Depth(1)), clean_done=False)
     assert explain(snapshot, reading) == "stage clean is stuck: 5 rows done; it logged no errors"
 
 
@@ -116,7 +124,7 @@ def stage(snapshot: Snapshot, name: str) -> StageView:
 
 def test_queue_age_when_messages_wait_counts_from_when_their_rows_came() -> None:
     run = progress(1000)
-    reading = totals(0, clean_done=False)
+    reading = totals(0)
     ages = [stage(run.observe(t, reading, depths(insert=Depth(visible=4))), "insert").queue_age for t in (2.0, 7.0)]
     assert ages == [2.0, 7.0]
     assert stage(run.observe(8.0, reading, depths()), "insert").queue_age == 0.0
@@ -140,7 +148,7 @@ def test_queue_age_when_capture_is_behind_insert_counts_what_is_in_the_stream() 
 
 
 def test_queue_age_when_nobody_counts_uploads_is_unknown_for_clean() -> None:
-    reading = totals(0, clean_done=False)
+    reading = totals(0)
     assert stage(progress().observe(5.0, reading, depths()), "clean").queue_age is None
     assert stage(progress().observe(5.0, reading, depths(), arrived=100), "clean").queue_age == 5.0
     reading = totals(90, quarantined=10)
