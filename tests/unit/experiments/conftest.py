@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,10 @@ def scripted(calm: type[FakeWatch], monkeypatch: pytest.MonkeyPatch) -> Callable
     """Return what puts a script in the place of Locust and of the pipeline."""
 
     def follow(script: Script) -> Script:
-        monkeypatch.setattr(LocustLoads, "load", lambda loads, *given: script.load(loads, *given))
+        def load(loads: LocustLoads, *given: Any) -> None:
+            script.load(loads, *given)
+
+        monkeypatch.setattr(LocustLoads, "load", load)
         monkeypatch.setattr(LocustLoads, "examine", script.examine)
         return script
 

@@ -7,17 +7,18 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
-from harness.experiments.load_driver import Found
 
 from harness import cli
 from harness.engines import registry
 from harness.errors import ExitCode
-from harness.experiments.load_run import Loader, LoadRun
-from harness.experiments.saturation_run import Saturation, Searcher
-from tests.unit.experiments.support import audited, found, outcome
+from harness.experiments import lifecycle
+from harness.experiments.load_result import LoadFinding
+from harness.experiments.load_run import LoadExperiment, LoadRun
+from harness.experiments.saturation_run import Saturation, SaturationExperiment
+from tests.unit.experiments.support import audited, examined, found, outcome
 
 Command = Callable[..., int]
 
@@ -82,17 +83,19 @@ UNSENT = found([outcome(0)], unsent=4)
 def test_saturation_when_finished_ends_with_the_code_of_what_it_found(
     command: Command,
     monkeypatch: pytest.MonkeyPatch,
-    finds: Found,
-    warmed: Found | None,
+    finds: LoadFinding,
+    warmed: LoadFinding | None,
     rate: float,
     code: int,
     form: list[str],
 ) -> None:
-    def search(_self: Searcher, _engine: object, _options: object, folder: Path) -> Saturation:
-        return Saturation(folder, [], rate, 200.0, "resolution", finds, warmed, {"consumption": None})
+    def search(experiment: object, _engine: object, folder: Path, _reporter: object) -> Saturation:
+        assert isinstance(experiment, SaturationExperiment)
+        before = None if warmed is None else examined(warmed)
+        return Saturation(folder, [], rate, 200.0, "resolution", examined(finds), before, {"consumption": None})
 
     monkeypatch.setattr(registry, "create", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(Searcher, "search", search)
+    monkeypatch.setattr(lifecycle, "conduct", search)
     assert command("saturation", *form) == code
 
 
@@ -108,13 +111,14 @@ def test_saturation_when_finished_ends_with_the_code_of_what_it_found(
     ],
 )
 def test_load_when_finished_ends_with_the_code_of_what_it_found(
-    command: Command, monkeypatch: pytest.MonkeyPatch, finds: Found, warmed: Found, code: int
+    command: Command, monkeypatch: pytest.MonkeyPatch, finds: LoadFinding, warmed: LoadFinding, code: int
 ) -> None:
-    def run(_self: Loader, _engine: object, options: Any, folder: Path) -> LoadRun:
-        return LoadRun(folder, options, finds, warmed, {})
+    def run(experiment: object, _engine: object, folder: Path, _reporter: object) -> LoadRun:
+        assert isinstance(experiment, LoadExperiment)
+        return LoadRun(folder, examined(finds), examined(warmed), {})
 
     monkeypatch.setattr(registry, "create", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(Loader, "run", run)
+    monkeypatch.setattr(lifecycle, "conduct", run)
     assert command("load", "--json") == code
 
 

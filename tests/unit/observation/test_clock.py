@@ -110,7 +110,7 @@ def test_clock_when_several_things_happen_names_them_all(machine: Machine) -> No
 
 PROGRAM = """
 import sys, time
-from harness.run import clock as module
+from harness.observation import clock as module
 module.STOPPED_SECONDS = 1.0
 with module.RunClock() as clock:
     print("started", flush=True)
