@@ -22,7 +22,7 @@ help:
 	@echo "make test     all tests but those that need Docker"
 	@echo "make test-deep  tests of laws and of random moments, with ten times as many examples"
 	@echo "make test-docker  the tests that need Docker: docker compose, and the contract tests on LocalStack"
-	@echo "make lint     ruff and mypy"
+	@echo "make lint     ruff, mypy, cfn-lint, and which package may import which"
 	@echo "make bench    the ci suite: repeated runs, median and spread, and a report"
 	@echo "make gate     is this commit slower than its parent? paired trials, an exact test, a verdict"
 	@echo "make coverage  what the unit tests reach of the code, by file"
@@ -58,6 +58,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/cfn-lint handlers/template.yaml
 
 check: lint test-unit

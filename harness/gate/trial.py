@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.corpus import CorpusSpec
-from harness.engines.embedded import processes
 from harness.errors import EnvironmentProblem, ExitCode, HarnessError, UsageError
 from harness.gate.model import Planned, Trial
 from harness.gate.trees import Tree
 from harness.host_environment import DOCKER, ENGINE, child_environment
 from harness.metrics import metrics_of
 from harness.processes.guard import MARK
+from harness.processes.guarding import start_guard
 from harness.processes.supervision import tail
 from harness.results import SCHEMA_VERSION, void_reason
 from harness.signals import signals_held
@@ -68,7 +68,7 @@ def workspace() -> Iterator[Path]:
 
     folder = Path(tempfile.mkdtemp(prefix="harness-gate-"))
     (folder / "pids").mkdir()
-    guard = processes.start_guard(folder)
+    guard = start_guard(folder)
     try:
         yield folder
     finally:

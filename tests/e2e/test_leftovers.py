@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.engines.embedded import processes
 from harness.processes import guard
+from harness.processes.guarding import start_guard
 from tests.contract.support import eventually
 from tests.depth import examples
 from tests.e2e.support import wait_for_rows
@@ -129,7 +129,7 @@ def test_guard_when_a_process_was_never_registered_kills_it_by_its_mark(tmp_path
         ["sleep", "60"], env={**os.environ, guard.MARK: str(work_dir)}, start_new_session=True
     )
     try:
-        watcher = processes.start_guard(work_dir)
+        watcher = start_guard(work_dir)
         assert watcher.stdin is not None
         watcher.stdin.close()
         assert unregistered.wait(30) == -signal.SIGKILL

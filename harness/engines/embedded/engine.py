@@ -31,6 +31,7 @@ from harness.host_environment import direct
 from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
 from harness.processes.guard import MARK
+from harness.processes.guarding import start_guard
 from harness.processes.supervision import Child, Supervised
 from harness.signals import signals_held
 
@@ -129,7 +130,7 @@ class EmbeddedEngine:
             with signals_held():
                 self._work_dir = work_dir = Path(tempfile.mkdtemp(prefix="harness-", dir=self._given_dir))
                 (work_dir / "pids").mkdir()
-                self._guard = processes.start_guard(work_dir, self._logs)
+                self._guard = start_guard(work_dir, self._logs)
             data, self._data_url = processes.start_data_services(work_dir)
             self._children.append(data)
             chaos = processes.chaos_options(work_dir, self._chaos)

@@ -1,4 +1,4 @@
-"""The engine's processes: data services, Lambda service, guard. Started, watched, stopped."""
+"""The engine's processes: data services and Lambda service. Started, watched, stopped."""
 
 from __future__ import annotations
 
@@ -26,22 +26,6 @@ from harness.processes.supervision import Child, Supervised, tail
 START_SECONDS = 60.0
 _LOOPBACK = "127.0.0.1"
 _BACKLOG = 4096
-
-
-def start_guard(work_dir: Path, logs: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start the guard; it acts when this process ends or closes the returned process's standard input.
-
-    Before it removes `work_dir` it copies the logs in it to `logs`, if given: also those of a harness that was killed.
-    """
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", guard.__file__, str(work_dir), *([str(logs.resolve())] if logs else [])],
-        # The mark of whoever started this process: its guard must find this one too.
-        env=child_environment(os.environ, (guard.MARK,)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 def start_data_services(work_dir: Path) -> tuple[Child, str]:

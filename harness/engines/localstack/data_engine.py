@@ -21,6 +21,7 @@ from harness.errors import EngineError, HarnessError, UsageError
 from harness.lambda_service.control import LambdaControl
 from harness.lambda_service.model import ServiceSettings
 from harness.processes.guard import MARK
+from harness.processes.guarding import start_guard
 from harness.processes.supervision import Child
 
 ACCOUNT_ID = "000000000000"
@@ -191,7 +192,7 @@ class LocalStackDataEngine(LocalStackEngine):
         work_dir = Path(tempfile.mkdtemp(prefix="harness-"))
         self._work_dir = work_dir
         (work_dir / "pids").mkdir()
-        self._guard = processes.start_guard(work_dir, self._logs)
+        self._guard = start_guard(work_dir, self._logs)
         token = secrets.token_urlsafe(24)
         settings = service_settings(super().endpoints, work_dir, token, self._profile, self._async_retry_delays)
         self._child, url = processes.start_lambda_service(work_dir, settings)

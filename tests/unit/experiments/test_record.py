@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from harness.engines import registry
-from harness.engines.embedded import processes
 from harness.errors import EngineError, StageStuck, UsageError
 from harness.experiments.record import keep_logs, logs_kept, recorded
 from harness.processes import guard
+from harness.processes.guarding import start_guard
 from harness.results import read_stored, save_result
 
 
@@ -24,7 +24,7 @@ def engine_with_logs(tmp_path: Path) -> Any:
     work.mkdir()
     (work / "lambda-service.log").write_text("it said this\n")
     (work / "secret.json").write_text("{}")
-    return SimpleNamespace(work_dir=work)
+    return SimpleNamespace(log_files=lambda: sorted(work.glob("*.log")))
 
 
 @pytest.fixture
@@ -106,8 +106,8 @@ def test_recorded_when_many_files_are_kept_names_the_first_of_them(folder: Path)
     assert error.hint.endswith("07.log, …)")
 
 
-def test_keep_logs_when_the_engine_has_no_folder_here_makes_none(folder: Path) -> None:
-    engine: Any = SimpleNamespace()
+def test_keep_logs_when_the_engine_has_no_logs_here_makes_no_folder(folder: Path) -> None:
+    engine: Any = SimpleNamespace(log_files=list)
     keep_logs(engine, folder)
     assert list(folder.iterdir()) == []
 
@@ -147,7 +147,7 @@ def test_guard_when_the_harness_is_gone_keeps_the_logs_and_removes_the_rest(tmp_
     work, kept = tmp_path / "work", tmp_path / "run" / "engine"
     (work / "pids").mkdir(parents=True)
     (work / "data-services.log").write_text("last words")
-    watcher = processes.start_guard(work, kept)
+    watcher = start_guard(work, kept)
     assert watcher.stdin is not None
     watcher.stdin.close()
     assert watcher.wait(20) == 0

@@ -1,0 +1,1 @@
+"""A Lambda service: event sources, concurrency, execution environments, the Invoke API."""
