@@ -1,1 +1,1 @@
-"""Engines: what runs the pipeline. Everything above this package knows only `harness.engines.base`."""
+"""Engines: what runs the pipeline. Everything above this package knows only `base` and `registry`."""
