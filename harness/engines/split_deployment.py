@@ -1,7 +1,7 @@
 """Deploys one template in two halves: data to an engine's CloudFormation, functions to our Lambda service.
 
-The template is split by `harness.engines.templates.split`; the engine's own Lambda service, if it has one, never sees a function,
-because two consumers on one queue would be a silent lie. Works with any endpoint that has CloudFormation.
+The template is split by `harness.engines.templates.split`; the engine's own Lambda service, if it has one, never sees
+a function, because two consumers on one queue would be a silent lie. Works with any endpoint that has CloudFormation.
 """
 
 from __future__ import annotations

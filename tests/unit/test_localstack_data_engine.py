@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.engines.localstack import LocalStackDataEngine, container
-from harness.engines.localstack.data_engine import ACCOUNT_ID, TOKEN_VARIABLE, URL_VARIABLE
+from harness.engines.localstack import LocalStackDataEngine, LocalStackEngine, container
+from harness.engines.localstack.data_engine import ACCOUNT_ID, SERVICES, TOKEN_VARIABLE, URL_VARIABLE
 from harness.engines.localstack.engine import REGION
 from harness.engines.registry import create
 from harness.engines.split_deployment import deployment, halve
@@ -66,7 +66,7 @@ def test_override_file_when_services_need_the_lambda_service_names_it_and_publis
 
 def test_data_services_when_started_here_do_not_include_lambda() -> None:
     assert "lambda" not in container.DATA_TUNING["SERVICES"].split(",")
-    assert set(LocalStackDataEngine.services) <= set(container.DATA_TUNING["SERVICES"].split(","))
+    assert set(SERVICES) <= set(container.DATA_TUNING["SERVICES"].split(","))
     assert container.DATA_TUNING["STRICT_SERVICE_LOADING"] == "1"
 
 
@@ -107,7 +107,7 @@ def test_engine_when_the_lambda_service_is_elsewhere_uses_it_and_starts_none(mon
     made = create("localstack-data")
     assert made.endpoints.url("lambda") == "http://lambda.invalid:9001"
     assert made.endpoints.url("sqs") == made.endpoints.default
-    assert not hasattr(made, "work_dir")
+    assert (made.processes, made.mark, made.log_files()) == ({}, {}, [])
 
 
 @pytest.mark.parametrize(("url", "token", "named"), [("lambda:9001", "t", "lambda:9001"), ("http://l:1", "", "TOKEN")])
@@ -133,7 +133,7 @@ def test_start_when_the_service_cannot_start_leaves_nothing(monkeypatch: pytest.
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr(LocalStackDataEngine, "_healthy", lambda self, timeout=3: True)
+    monkeypatch.setattr(LocalStackEngine, "_healthy", lambda self, timeout=3: True)
     monkeypatch.setattr(processes, "start_lambda_service", refuse)
     with pytest.raises(EngineError, match="no more processes"):
         LocalStackDataEngine("http://127.0.0.1:9").start()

@@ -7,14 +7,18 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from harness.engines import packaging, stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
+from harness.engines.clients import Clients
+from harness.engines.consumption import Consumption
 from harness.engines.embedded import processes
-from harness.engines.localstack.engine import REGION, LocalStackEngine, code_bucket, digest_of
+from harness.engines.localstack.engine import CHECK_SECONDS, REGION, LocalStackEngine, code_bucket, digest_of
 from harness.engines.split_deployment import deployment, halve, put_functions
 from harness.engines.templates.split import Context
 from harness.errors import EngineError, HarnessError, UsageError
@@ -32,16 +36,19 @@ TOKEN_VARIABLE = "HARNESS_LAMBDA_TOKEN"  # noqa: S105  the name of a variable, n
 """Where a Lambda service already runs, as in docker-compose.nosocket.yml; without them the engine starts its own."""
 
 
-class LocalStackDataEngine(LocalStackEngine):
-    """As `LocalStackEngine`, but functions run in our Lambda service and LocalStack never sees them.
+SERVICES = ("s3", "sqs", "dynamodb", "dynamodbstreams", "logs", "cloudformation", "iam")
+"""LocalStack's names of the services that hold the data."""
+
+
+class LocalStackDataEngine:
+    """See `harness.engines.base.Engine`. A `LocalStackEngine` holds the data; functions run in our Lambda service, and
+    LocalStack never sees them.
 
     The service runs on this machine as a child process, or, where HARNESS_LAMBDA_URL names one, in another container,
     which keeps the stack's functions when this process ends. `profile` is that of the service started here.
     """
 
     name = "localstack-data"
-    socket = False
-    services = ("s3", "sqs", "dynamodb", "dynamodbstreams", "logs", "cloudformation", "iam")
 
     def __init__(
         self,
@@ -51,7 +58,9 @@ class LocalStackDataEngine(LocalStackEngine):
         async_retry_delays: tuple[float, ...] | None = None,
         logs: Path | None = None,
     ) -> None:
-        super().__init__(endpoint, logs=logs)
+        self._logs = logs
+        self._localstack = LocalStackEngine(endpoint, logs=logs, socket=False, services=SERVICES)
+        self._clients = Clients(lambda: self.endpoints)
         self._profile = profile
         self._async_retry_delays = async_retry_delays
         self._control = _remote_control()
@@ -60,11 +69,12 @@ class LocalStackDataEngine(LocalStackEngine):
         self._guard: subprocess.Popen[bytes] | None = None
         self._child: Child | None = None
         self._deployed: set[str] = set()
+        self._checked = 0.0
 
     @property
     def endpoints(self) -> Endpoints:
         """Where the engine answers; the lambda endpoint is our service's."""
-        found = super().endpoints
+        found = self._localstack.endpoints
         if self._control is None:
             return found
         return Endpoints(found.default, REGION, {**found.services, "lambda": self._control.url})
@@ -85,11 +95,10 @@ class LocalStackDataEngine(LocalStackEngine):
 
     def start(self) -> None:
         """Attach to LocalStack or start one without the Docker socket, then the Lambda service; raises EngineError."""
-        super().start()
-        if self._remote:
-            return
         try:
-            self._start_service()
+            self._localstack.start()
+            if not self._remote:
+                self._start_service()
         except BaseException:
             self.stop()
             raise
@@ -110,14 +119,14 @@ class LocalStackDataEngine(LocalStackEngine):
             if "CodeBucket" in body:
                 given |= stacks.upload_package(self._clients, package, code_bucket(stack_name))
         halves = halve(body, given, Context(stack_name, REGION, ACCOUNT_ID))
-        there = self.reusable(stack_name, digest)
+        there = self._localstack.reusable(stack_name, digest)
         if there is not None and stack_name in self._lambda.stacks():
             self._deployed.add(stack_name)
             return deployment(halves, there)
         if there is not None:
             # The service was started anew and has lost its position in the table's stream: from nothing, then.
             self.remove(stack_name)
-        outputs = self.create(stack_name, halves.data_template(), halves.data_parameters(), digest)
+        outputs = self._localstack.create(stack_name, halves.data_template(), halves.data_parameters(), digest)
         try:
             made = put_functions(halves, outputs, self._clients, self._lambda)
         except HarnessError:
@@ -129,7 +138,7 @@ class LocalStackDataEngine(LocalStackEngine):
 
     def deployed(self, stack_name: str) -> Deployment:
         """Return the stack that is there; raises EngineError where LocalStack or the stack is missing."""
-        found = super().deployed(stack_name)
+        found = self._localstack.deployed(stack_name)
         outputs = {k: v for k, v in found.outputs.items() if not k.startswith("HarnessValue")}
         return Deployment(stack_name, outputs, found.parameters)
 
@@ -137,15 +146,26 @@ class LocalStackDataEngine(LocalStackEngine):
         """Stop the stack's functions and remove its data; raises EngineError if it does not go."""
         self._deployed.discard(stack_name)
         self._lambda.delete_stack(stack_name)
-        super().remove(stack_name)
+        self._localstack.remove(stack_name)
+
+    def client(self, service: str) -> Any:
+        """Return a cached boto3 client; lambda's is of our service."""
+        return self._clients.get(service)
+
+    def session(self) -> Any:
+        """Return a boto3 session with the credentials that emulators take."""
+        return self._clients.session()
 
     def check(self) -> None:
-        """Raise EngineError when LocalStack or the Lambda service is gone."""
-        looked = self._checked
-        super().check()
+        """Raise EngineError when LocalStack or the Lambda service is gone; asks over the network every few seconds."""
+        self._localstack.check()
         if self._child is not None:
             self._child.check()
-        elif self._checked != looked and (lost := self._deployed - set(self._lambda.stacks())):
+            return
+        if time.monotonic() - self._checked < CHECK_SECONDS:
+            return
+        self._checked = time.monotonic()
+        if lost := self._deployed - set(self._lambda.stacks()):
             raise EngineError(
                 f"the Lambda service on {self._lambda.url} no longer runs stack {', '.join(sorted(lost))}",
                 hint="it was started anew, perhaps because it ran out of memory: its container's log says more",
@@ -154,7 +174,7 @@ class LocalStackDataEngine(LocalStackEngine):
     def report(self) -> EngineReport:
         """Return versions, limits in force and the figures of every function."""
         answer = self._lambda.report()
-        localstack = super().report()
+        localstack = self._localstack.report()
         versions = {**localstack.versions, "awslambdaric": version("awslambdaric")}
         limits = {
             **answer["limits"],
@@ -168,6 +188,10 @@ class LocalStackDataEngine(LocalStackEngine):
         """Return what is under way, and every function's part of it by short name."""
         return Activity.from_json(self._lambda.activity())
 
+    def consumption(self) -> Consumption | None:
+        """Return None: LocalStack does not tell what its tables consume."""
+        return self._localstack.consumption()
+
     def stop(self) -> None:
         """Stop what this engine started, the service before LocalStack; safe to call twice."""
         if self._child is not None:
@@ -180,7 +204,15 @@ class LocalStackDataEngine(LocalStackEngine):
         if self._work_dir is not None:
             shutil.rmtree(self._work_dir, ignore_errors=True)
             self._work_dir = None
-        super().stop()
+        self._clients.close()
+        self._localstack.stop()
+
+    def __enter__(self) -> LocalStackDataEngine:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
 
     @property
     def _lambda(self) -> LambdaControl:
@@ -194,7 +226,9 @@ class LocalStackDataEngine(LocalStackEngine):
         (work_dir / "pids").mkdir()
         self._guard = start_guard(work_dir, self._logs)
         token = secrets.token_urlsafe(24)
-        settings = service_settings(super().endpoints, work_dir, token, self._profile, self._async_retry_delays)
+        settings = service_settings(
+            self._localstack.endpoints, work_dir, token, self._profile, self._async_retry_delays
+        )
         self._child, url = processes.start_lambda_service(work_dir, settings)
         self._control = LambdaControl(url, token)
 

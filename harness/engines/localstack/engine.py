@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
@@ -65,17 +65,21 @@ class LocalStackEngine:
 
     Where nothing answers on a loopback endpoint, `start` starts LocalStack through Docker, and `stop` removes it;
     a LocalStack that was there before stays, its stack included. `logs` is a folder for the log of the one that was
-    started, kept when it ends.
+    started, kept when it ends. `socket` says whether a LocalStack started here gets the Docker socket, with which it
+    starts functions; `services` are LocalStack's names of the services that must answer.
     """
 
     name = "localstack"
-    socket = True
-    """Whether a LocalStack started here gets the Docker socket, with which it starts functions."""
-    services: tuple[str, ...] = ("lambda",)
-    """LocalStack's names of the services that must answer."""
 
-    def __init__(self, endpoint: str | None = None, *, logs: Path | None = None) -> None:
-        self._logs = logs
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        logs: Path | None = None,
+        socket: bool = True,
+        services: Collection[str] = ("lambda",),
+    ) -> None:
+        self._logs, self._socket, self._services = logs, socket, services
         self._endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL") or f"http://127.0.0.1:{PORT}"
         if urlsplit(self._endpoint).scheme not in ("http", "https"):
             raise UsageError(f"AWS_ENDPOINT_URL {self._endpoint!r} is no URL", hint="for example http://127.0.0.1:4566")
@@ -114,7 +118,7 @@ class LocalStackEngine:
                 f"no LocalStack answers on {self._endpoint}",
                 hint="`docker compose up -d --wait` starts one; AWS_ENDPOINT_URL says where it is",
             )
-        self._container = Container.start(url.port or PORT, socket=self.socket)
+        self._container = Container.start(url.port or PORT, socket=self._socket)
         try:
             self._container.wait(self._healthy, START_SECONDS)
             self._dynamodb = self._container.dynamodb_url()
@@ -270,7 +274,7 @@ class LocalStackEngine:
             services = self._get("/_localstack/health", timeout=timeout).get("services", {})
         except (OSError, ValueError, HTTPException):
             return False
-        return all(services.get(name) in ("available", "running") for name in self.services)
+        return all(services.get(name) in ("available", "running") for name in self._services)
 
     def _get(self, path: str, timeout: float) -> dict[str, Any]:
         with direct.open(self._endpoint + path, timeout=timeout) as answer:
