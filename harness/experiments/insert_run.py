@@ -59,6 +59,9 @@ class InsertExperiment(SingleUpload):
     Raises UsageError for a corpus with rows that could not all be inserted, EnvironmentProblem where it does not fit.
     """
 
+    shown = False
+    has_page = False
+
     def __init__(self, spec: CorpusSpec, setting: Setting, *, room_here: bool) -> None:
         if spec.quarantine or spec.poison:
             raise UsageError(

@@ -90,7 +90,12 @@ class Drive(Protocol[Finding_co]):
 
 
 class Experiment(Drive[Finding], Protocol[Finding, Finished_co]):
-    """A whole experiment: a drive with what comes before and after it."""
+    """A whole experiment: a drive with what comes before and after it.
+
+    `has_page` says whether `harness report` knows a page of its kind.
+    """
+
+    has_page: bool
 
     def before(self, engine: Engine, reporter: Reporter, /) -> None:
         """Do what has to be done on the started engine before anything is deployed."""
@@ -130,7 +135,8 @@ def conduct(
         bed, examined = _carry_out(experiment, engine, deployment, folder, reporter, clock)
         finished = experiment.finish(bed, examined, warmed)
     save_result(folder, {"run": folder.name, **finished.result})
-    write_report(folder)
+    if experiment.has_page:
+        write_report(folder)
     return finished
 
 

@@ -74,6 +74,7 @@ class LocustLoads:
     """Drives loads into a deployment, one after the other, or by hand in the web UI; the drive of load and search."""
 
     only: set[str] | None = None
+    has_page = True
 
     def __init__(self, spec: LoadSpec, locust: LocustOptions, setting: Setting, *, shown: bool = True) -> None:
         self.setting, self.shown = setting, shown

@@ -95,6 +95,7 @@ class SingleUpload:
     """Uploads one file; the drive of a run and of inserting alone."""
 
     shown = True
+    has_page = True
 
     def __init__(self, file: InputFile, setting: Setting) -> None:
         self.setting = setting

@@ -149,7 +149,7 @@ def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any
 def _insert(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
     experiment = InsertExperiment(suite.corpus, Setting(dict(suite.parameters)), room_here=_room_here(options))
     with _engine(options, folder) as engine:
-        return conduct(experiment, engine, folder, _reporter(options)).result
+        return conduct(experiment, engine, folder, Reporter(options.console, quiet=True)).result
 
 
 def _clean(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:

@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 import pytest
 from rich.console import Console
 
-from harness.errors import EnvironmentProblem, StageStuck
+from harness.errors import EnvironmentProblem, StageStuck, UsageError
+from harness.experiments import lifecycle
+from harness.experiments.insert_run import InsertExperiment
 from harness.experiments.lifecycle import STACK, Setting, conduct
 from harness.experiments.load_run import LoadExperiment, LoadOptions
 from harness.experiments.reporter import Reporter
@@ -19,6 +21,8 @@ from harness.experiments.saturation_run import SaturationExperiment, SearchOptio
 from harness.experiments.upload_run import InputFile, UploadExperiment
 from harness.load.schedule import LoadSpec
 from harness.observation.rest import AUDITS
+from harness.report import write_report
+from harness.results import SCHEMA_VERSION
 from tests.unit.experiments.support import FakeWatch, Script, audited, fake_engine, found, outcome
 
 SPEC = LoadSpec(seconds=10, rate=100, rows_per_file="fixed:100")
@@ -78,3 +82,24 @@ def test_conduct_when_deployed_says_what_and_where(tmp_path: Path, scripted: Cal
     text = io.StringIO()
     conduct(LoadExperiment(LoadOptions(SPEC, 0)), fake_engine(), tmp_path, Reporter(Console(file=text, width=200)))
     assert f"stack {STACK} on engine fake, capacity unlimited, 1 outputs" in text.getvalue()
+
+
+@pytest.mark.parametrize("has_page", [True, False])
+def test_conduct_when_finished_writes_a_page_of_experiments_that_have_one(
+    tmp_path: Path, scripted: Callable[[Script], Script], monkeypatch: pytest.MonkeyPatch, has_page: bool
+) -> None:
+    written: list[Path] = []
+    monkeypatch.setattr(lifecycle, "write_report", written.append)
+    scripted(Script(found([outcome(0)])))
+    experiment = LoadExperiment(LoadOptions(SPEC, 0))
+    experiment.has_page = has_page
+    conduct(experiment, fake_engine(), tmp_path, QUIET)
+    assert written == ([tmp_path] if has_page else [])
+    assert (tmp_path / "result.json").exists()
+
+
+def test_inserting_alone_when_there_is_no_page_of_its_kind_asks_for_none(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(json.dumps({"schema_version": SCHEMA_VERSION, "kind": "insert"}))
+    with pytest.raises(UsageError, match="kind 'insert'"):
+        write_report(tmp_path)
+    assert not InsertExperiment.has_page
