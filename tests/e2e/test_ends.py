@@ -59,7 +59,7 @@ def test_run_when_nothing_moves_any_more_is_stuck_and_keeps_the_logs(engine: Emb
 
     with pytest.raises(StageStuck, match="nothing has moved") as caught:
         # Messages in flight are waited for until they are visible again.
-        parameters = {"VisibilityTimeout": "6", "WorkerTimeout": "5"}
+        parameters = {"VisibilityTimeout": "10", "WorkerTimeout": "10"}
         run_pipeline(
             engine, tmp_path, CorpusSpec(rows=20_000), parameters=parameters, meanwhile=disturb, stall_timeout=3.0
         )
