@@ -41,6 +41,7 @@ class SharedEngine:
         try:
             self._engine.check()
             self._engine.remove(STACK)
+            _delete_what_is_retained(self._engine)
         except HarnessError:
             self.discard()
             raise
@@ -49,6 +50,20 @@ class SharedEngine:
         if self._engine is not None:
             engine, self._engine = self._engine, None
             engine.stop()
+
+
+def _delete_what_is_retained(engine: EmbeddedEngine) -> None:
+    """Delete the stack's bucket and table, which the template retains: the next stack has a bucket of the same name."""
+    s3, dynamodb = engine.client("s3"), engine.client("dynamodb")
+    for bucket in s3.list_buckets()["Buckets"]:
+        if bucket["Name"].startswith(f"{STACK}-"):
+            for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket["Name"]):
+                for entry in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                    s3.delete_object(Bucket=bucket["Name"], Key=entry["Key"], VersionId=entry["VersionId"])
+            s3.delete_bucket(Bucket=bucket["Name"])
+    for name in dynamodb.list_tables()["TableNames"]:
+        if name.startswith(f"{STACK}-"):
+            dynamodb.delete_table(TableName=name)
 
 
 @pytest.fixture(scope="session")
