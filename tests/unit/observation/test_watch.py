@@ -24,7 +24,7 @@ from harness.observation.usage import machine_shares
 from harness.observation.watch import Watch
 from harness.stages import STAGES
 from tests.unit.observation.support import activity
-from tests.unit.run.test_telemetry import FakeLogs, emf
+from tests.unit.test_telemetry import FakeLogs, emf
 
 Times = namedtuple("Times", "user nice system idle iowait irq softirq steal")
 
