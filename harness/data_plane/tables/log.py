@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.data_plane.tables import frames
@@ -17,6 +17,8 @@ from harness.data_plane.tables.frames import FILE_HEADER, Frame
 READ_AHEAD = 4096
 """Bytes read to get one frame; most frames fit, so that one call does."""
 CHUNK = 1024 * 1024
+MAX_GAP = 8192
+"""Bytes between two frames that are read together: as many cost about as much as another call."""
 
 
 class Log:
@@ -111,6 +113,30 @@ class Log:
         if found is None:
             raise ValueError(f"no frame at {offset} of {self.path}")
         return found
+
+    def buffers_at(self, offsets: Sequence[int]) -> list[tuple[bytes, int]]:
+        """Return for each offset, which must be the start of a frame, bytes and where the whole frame begins in them.
+
+        Frames that lie near each other are read together.
+        """
+        order = sorted(offsets)
+        found: dict[int, tuple[bytes, int]] = {}
+        begin = 0
+        for at, offset in enumerate(order):
+            last = at + 1 == len(order)
+            if not last and order[at + 1] - offset <= MAX_GAP and order[at + 1] - order[begin] <= CHUNK:
+                continue
+            start = order[begin]
+            data = self.read(start, offset - start + READ_AHEAD)
+            for each in order[begin : at + 1]:
+                place = each - start
+                length = frames.length_at(data, place)
+                if place + length <= len(data):
+                    found[each] = data, place
+                else:
+                    found[each] = self.read(each, length), 0
+            begin = at + 1
+        return [found[offset] for offset in offsets]
 
     def starts_frame(self, offset: int) -> bool:
         """Tell whether a frame with the right checksum starts at `offset`."""

@@ -62,6 +62,20 @@ class StoreMachine(RuleBasedStateMachine):
         if known != image:
             self.pending.append((MODIFY if known else INSERT, pk, sk, image, known or b""))
 
+    @rule(rows=st.dictionaries(st.tuples(pks, sks), images, min_size=1))
+    def put_all(self, rows: dict[tuple[bytes, bytes], bytes]) -> None:
+        sizes = self.store.put_all([(*key, image, len(image)) for key, image in rows.items()])
+        assert sizes == [len(self.items.get(key, b"")) for key in rows]
+        for (pk, sk), image in rows.items():
+            known = self.items.get((pk, sk))
+            if known != image:
+                self.pending.append((MODIFY if known else INSERT, pk, sk, image, known or b""))
+        self.items.update(rows)
+
+    @rule(keys=st.lists(st.tuples(pks, sks)))
+    def sizes(self, keys: list[tuple[bytes, bytes]]) -> None:
+        assert self.store.sizes(keys) == [len(self.items.get(key, b"")) for key in keys]
+
     @rule(pk=pks, sk=sks, expired=st.booleans())
     def delete(self, pk: bytes, sk: bytes, expired: bool) -> None:
         old = self.store.delete(pk, sk, expired=expired)
