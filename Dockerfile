@@ -7,15 +7,14 @@ RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --quiet --r
 COPY pyproject.toml README.md LICENSE ./
 COPY handlers handlers
 COPY harness harness
-RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+COPY loadtests loadtests
+RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --quiet --no-deps --no-build-isolation .
 
 FROM python:3.13-slim
 RUN useradd --create-home --uid 1000 harness \
  && install -d -o harness -g harness /app /app/runs /home/harness/.cache
 WORKDIR /app
 COPY --from=build /venv /venv
-COPY --from=build /app /app
-COPY loadtests loadtests
 USER harness
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 ENTRYPOINT ["harness"]

@@ -6,15 +6,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-# Unit and contract tests are spread over this many processes; end-to-end tests have the machine to themselves, also under
-# make -j.
+# Tests are spread over this many processes. No other target runs beside them, also under make -j.
 TEST_JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest
 SPREAD := $(PYTEST) -n $(TEST_JOBS) --dist worksteal
 ENGINES ?= localstack localstack-data
+WHEEL ?=
 
 .NOTPARALLEL:
-.PHONY: help run test test-unit test-deep test-docker test-compose test-fidelity lint check bench gate setup lock clean
+.PHONY: help run test test-wheel test-unit test-deep test-docker test-compose test-fidelity lint check coverage bench gate setup setup-dev wheel lock clean
 
 help:
 	@echo "make run      generate, deploy, upload, watch and audit 800,000 rows (ROWS=50000 for fewer, ARGS=... for options)"
@@ -25,7 +25,9 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the ci suite: repeated runs, median and spread, and a report"
 	@echo "make gate     is this commit slower than its parent? paired trials, an exact test, a verdict"
-	@echo "make setup    only install"
+	@echo "make coverage  what the unit tests reach of the code, by file"
+	@echo "make setup    only install; make setup-dev with what tests and lint need"
+	@echo "make wheel    the commit as a wheel, in dist/; make test-wheel WHEEL=dist/... tests it as installed"
 	@echo "make clean    remove what these commands made"
 
 run: $(VENV)/.run
@@ -33,7 +35,10 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(SPREAD) tests/unit tests/contract $(ARGS)
-	$(PYTEST) tests/e2e $(ARGS)
+	$(SPREAD) tests/e2e tests/packaging $(ARGS)
+
+test-wheel: $(VENV)/.dev
+	$(PYTEST) tests/packaging $(if $(WHEEL),--wheel $(WHEEL)) $(ARGS)
 
 test-unit: $(VENV)/.dev
 	$(SPREAD) tests/unit -m "not slow" $(ARGS)
@@ -57,6 +62,10 @@ lint: $(VENV)/.dev
 
 check: lint test-unit
 
+# Unit tests alone: what they start with an environment of its own is not measured, and end-to-end tests start little else.
+coverage: $(VENV)/.dev
+	$(SPREAD) tests/unit -m "not slow" --cov --cov-report=term $(ARGS)
+
 bench: $(VENV)/.run
 	$(BIN)/harness bench ci $(ARGS)
 
@@ -64,6 +73,17 @@ gate: $(VENV)/.run
 	$(BIN)/harness gate $(ARGS)
 
 setup: $(VENV)/.run
+
+setup-dev: $(VENV)/.dev
+
+# From the commit and not from this folder: uncommitted files, and what an earlier build left, do not get in.
+wheel: $(VENV)/.dev
+	rm -rf build dist
+	mkdir -p build/source
+	git archive HEAD | tar -x -C build/source
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist build/source
+	rm -rf build
+	@ls dist/*.whl
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -92,4 +112,4 @@ lock:
 	$(LOCK) --extra dev --extra bench -c requirements.lock pyproject.toml requirements-build.in -o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis runs
+	rm -rf $(VENV) *.egg-info build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage runs

@@ -2,8 +2,8 @@
 
 boto3 spends 2.6 ms (5.4 ms with its defaults) of CPU on one BatchWriteItem of 25 items, mostly on parameter
 validation and serialisation of what is already JSON; at 64,000 calls for 800,000 rows that is minutes of billed
-time. `JsonClient` takes credentials, region and endpoint from a normal boto3 client, signs with botocore, and
-sends bodies over one kept-alive connection.
+time. `JsonClient` takes credentials, region and endpoint from a normal boto3 client (in Lambda from the variables that
+Lambda sets, see `handlers.access`), and sends bodies over one connection that is kept.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from __future__ import annotations
 import http.client
 import json
 import random
-import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-
+from handlers.access import access_by_boto3, access_in_lambda
+from handlers.http_connection import HttpConnection
 from handlers.record_batch import SQS_MESSAGE_LIMIT
+from handlers.signing import RequestSigner
+
+if TYPE_CHECKING:
+    import boto3
 
 _TARGETS = {"dynamodb": ("DynamoDB_20120810", "1.0"), "sqs": ("AmazonSQS", "1.0")}
 
@@ -51,8 +52,7 @@ CONTENT_CODES = frozenset(
 """Errors by which DynamoDB and SQS refuse what a call carries (their API references). Queues answer a message of too
 many bytes with InvalidParameterValue. Any other final error concerns the call: its resource, or a permission."""
 
-_CONNECT_SECONDS = 5.0
-_READ_SECONDS = 30.0
+_CALL_SECONDS = 30.0
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 3.0
 SQS_BATCH_ENTRIES = 10
 """Entries of one SendMessageBatch or ChangeMessageVisibilityBatch (Amazon SQS quotas)."""
@@ -108,29 +108,34 @@ class JsonClient:
     """A client of one JSON-protocol service; not safe to share between threads or across a fork.
 
     `session` (default: boto3's) gives credentials and region, `endpoint_url` (default: the SDK's own choice,
-    environment included) the endpoint.
+    environment included) the endpoint. `decode` (default: json.loads) makes of an answer's body what `call` returns;
+    it raises ValueError.
     """
 
-    def __init__(self, service: str, session: boto3.Session | None = None, endpoint_url: str | None = None) -> None:
-        session = session or boto3.Session()
-        client = session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+    def __init__(
+        self,
+        service: str,
+        session: boto3.Session | None = None,
+        endpoint_url: str | None = None,
+        decode: Callable[[bytes], Any] = json.loads,
+    ) -> None:
+        access = None if session or endpoint_url else access_in_lambda(service)
+        access = access or access_by_boto3(service, session, endpoint_url)
         self._target, version = _TARGETS[service]
-        self._url = client.meta.endpoint_url
-        self._region = client.meta.region_name
-        self._service = service
-        self._content_type = f"application/x-amz-json-{version}"
-        self._credentials = session.get_credentials()
-        self._parts = urlsplit(self._url)
-        self._connection: http.client.HTTPConnection | None = None
+        self._url = urlsplit(access.url)
+        self._signer = RequestSigner(service, access.region, access.url, f"application/x-amz-json-{version}")
+        self._keys = access.keys
+        self._decode = decode
+        self._connection: HttpConnection | None = None
 
-    def call(self, operation: str, body: str | bytes, deadline: float | None = None) -> dict[str, Any]:
-        """Send one request whose JSON body is ready and return the decoded answer.
+    def call(self, operation: str, body: str | bytes, deadline: float | None = None) -> Any:
+        """Send one request whose JSON body is ready and return the decoded answer, by default a dict.
 
         Connection errors, 5xx and throttling are retried until `deadline` (monotonic seconds; default 30 s from
         now); raises AwsError after that, or at once for an error that is final.
         """
         data = body.encode("utf-8") if isinstance(body, str) else body
-        backoff = Backoff(deadline if deadline is not None else time.monotonic() + _READ_SECONDS)
+        backoff = Backoff(deadline if deadline is not None else time.monotonic() + _CALL_SECONDS)
         while True:
             try:
                 return self._attempt(operation, data)
@@ -144,65 +149,44 @@ class JsonClient:
             self._connection.close()
             self._connection = None
 
-    def _attempt(self, operation: str, data: bytes) -> dict[str, Any]:
-        headers = self._headers(operation, data)
+    def _attempt(self, operation: str, data: bytes) -> Any:
+        request = self._request(operation, data)
         fresh = self._connection is None
         try:
-            status, answer = self._exchange(data, headers)
+            status, answer = self._exchange(request)
         except (OSError, http.client.HTTPException) as error:
-            self.close()
             if fresh:
                 raise AwsError(operation, "ConnectionError", f"{type(error).__name__}: {error}", 0) from error
             # The other end may have closed a connection that was kept alive: that costs no retry.
             try:
-                status, answer = self._exchange(data, headers)
+                status, answer = self._exchange(request)
             except (OSError, http.client.HTTPException) as again:
-                self.close()
                 raise AwsError(operation, "ConnectionError", f"{type(again).__name__}: {again}", 0) from again
         if status == 200:
             try:
-                result: dict[str, Any] = json.loads(answer) if answer else {}
+                return self._decode(answer or b"{}")
             except ValueError as error:
                 raise AwsError(operation, "Unparsable", str(error), 0) from error
-            return result
         raise _refusal(operation, status, answer)
 
-    def _headers(self, operation: str, data: bytes) -> dict[str, str]:
-        request = AWSRequest(
-            "POST",
-            self._url,
-            data=data,
-            headers={"Content-Type": self._content_type, "X-Amz-Target": f"{self._target}.{operation}"},
-        )
-        if self._credentials is None:
+    def _request(self, operation: str, data: bytes) -> bytes:
+        keys = self._keys()
+        if keys is None:
             raise AwsError(operation, "NoCredentials", "no AWS credentials were found", 403)
-        # Role credentials rotate: the session's provider refreshes them when they are read.
-        credentials = self._credentials.get_frozen_credentials()
-        SigV4Auth(credentials, self._service, self._region).add_auth(request)
-        return dict(request.headers.items())
+        return self._signer.head(f"{self._target}.{operation}", data, keys) + data
 
-    def _exchange(self, data: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        if self._connection is None:
-            self._connection = self._connect()
-        self._connection.request("POST", self._parts.path or "/", data, headers)
-        response = self._connection.getresponse()
-        if response.length is None and not response.chunked:
-            # http.client takes headers that were cut off for whole ones, and "nothing" for the answer.
-            raise http.client.IncompleteRead(b"")
-        answer = response.read()
-        return response.status, answer
-
-    def _connect(self) -> http.client.HTTPConnection:
-        host, port = self._parts.hostname or "", self._parts.port
-        connection: http.client.HTTPConnection
-        if self._parts.scheme == "https":
-            context = ssl.create_default_context()
-            connection = http.client.HTTPSConnection(host, port, timeout=_CONNECT_SECONDS, context=context)
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=_CONNECT_SECONDS)
-        connection.connect()
-        connection.sock.settimeout(_READ_SECONDS)
-        return connection
+    def _exchange(self, request: bytes) -> tuple[int, bytes]:
+        try:
+            if self._connection is None:
+                self._connection = HttpConnection(self._url)
+            status, answer = self._connection.exchange(request)
+        except BaseException:
+            # Half an answer may be left in it.
+            self.close()
+            raise
+        if not self._connection.reusable:
+            self.close()
+        return status, answer
 
 
 @cache

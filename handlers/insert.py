@@ -13,9 +13,9 @@ from typing import Any
 from handlers.aws import JsonClient, client, deadline_of
 from handlers.failures import deliveries
 from handlers.init_phase import prepare
-from handlers.record_batch import INSERTED, INSERTED_AT, STATUS, utc_now
+from handlers.record_batch import INSERTED, INSERTED_AT, STATUS, record_id, utc_now
 from handlers.settings import Settings
-from handlers.settlement import Attempt, settle
+from handlers.settlement import Attempt, Origin, settle_written
 from handlers.table_writer import ItemEncoder, TableWriter
 
 STAGE = "insert"
@@ -57,13 +57,13 @@ def run(event: dict[str, Any], table: TableWriter, sqs: JsonClient, config: Sett
         if encoder is None:
             encoder = encoders[kind] = ItemEncoder(*kind, {INSERTED_AT: now, STATUS: INSERTED})
         for row in batch.rows:
-            requests[f"{batch.source_id}#{row[0]}"] = encoder.encode(row)
+            requests[record_id(batch.source_id, row[0])] = encoder.encode(row)
     began = time.perf_counter()
     keys = list(requests)
     written = table.put(list(requests.values()), deadline)
     spent = (time.perf_counter() - began) * 1000
-    attempt = Attempt(STAGE, config.insert_queue_url, good, bad, keys, written, spent, started)
-    return settle(attempt, sqs, config.retry_delay, context, deadline)
+    attempt = Attempt(STAGE, good, bad, keys, written, spent, started)
+    return settle_written(attempt, Origin(sqs, config.insert_queue_url, config.retry_delay, deadline), context)
 
 
 prepare("dynamodb", "sqs")

@@ -7,20 +7,11 @@ from typing import Any
 
 from handlers.aws import JsonClient, client, deadline_of
 from handlers.business_rule import ProcessingError, rule_for
-from handlers.failures import (
-    Delivery,
-    Refused,
-    Unsent,
-    deliveries,
-    hasten,
-    is_alone,
-    response,
-    send_alone,
-    send_batches,
-)
+from handlers.failures import Delivery, Refused, Unsent, deliveries, send_batches
 from handlers.init_phase import prepare
 from handlers.record_batch import RowError, close, encode_head, encode_row, pack
 from handlers.settings import Settings
+from handlers.settlement import Origin, Outcome, settle
 from handlers.telemetry import Work, emit
 
 STAGE = "process"
@@ -43,47 +34,40 @@ def run(event: dict[str, Any], sqs: JsonClient, config: Settings, context: Any) 
     """Process the messages of one event with the given queue client."""
     deadline = deadline_of(context)
     good, bad = deliveries(event)
-    works: dict[str, Work] = {}
+    works = {d.batch.source_id: Work(d.batch.source_id) for d in good}
+    outcomes = [Outcome(delivery) for delivery in good]
     bodies: list[str] = []
-    owners: list[int] = []
-    refused: list[list[Refused]] = []
-    for index, delivery in enumerate(good):
-        work = works.setdefault(delivery.batch.source_id, Work(delivery.batch.source_id))
+    owners: list[Outcome] = []
+    for outcome in outcomes:
+        work = works[outcome.delivery.batch.source_id]
         with work.phase("Rule"):
-            made, rejected = process(delivery, config)
-        work.rows_in += len(delivery.batch.rows)
+            made, outcome.refused = process(outcome.delivery, config)
         work.messages += len(made)
         work.bytes += sum(map(len, made))
         bodies += made
-        owners += [index] * len(made)
-        refused.append(rejected)
+        owners += [outcome] * len(made)
     timer = next(iter(works.values()), Work(""))
     with timer.phase("Send"):
         unsent = send_batches(sqs, config.finished_queue_url, bodies, deadline)
-    late = {owners[u.index] for u in unsent if not u.error.about_content}
     for one in unsent:
-        if one.error.about_content:
-            refused[owners[one.index]] += refused_by_queue(good[owners[one.index]], one)
-    failed = [record["messageId"] for record in bad]
-    hurried = [record["receiptHandle"] for record in bad]
-    for index, delivery in enumerate(good):
-        rejected = refused[index]
-        work = works[delivery.batch.source_id]
-        if index in late:
-            failed.append(delivery.message_id)
-            work.rows_failed += len(delivery.batch.rows)
-            continue
-        work.rows_ok += len(delivery.batch.rows) - len(rejected)
-        work.rows_failed += len(rejected)
-        if rejected and is_alone(delivery):
-            failed.append(delivery.message_id)
-            hurried.append(delivery.receipt_handle)
-        elif rejected and not send_alone(sqs, config.process_queue_url, delivery, rejected, deadline):
-            failed.append(delivery.message_id)
-    if hurried:
-        hasten(sqs, config.process_queue_url, hurried, config.retry_delay)
+        note_unsent(owners[one.index], one)
+    answer = settle(outcomes, bad, Origin(sqs, config.process_queue_url, config.retry_delay, deadline))
+    for outcome in outcomes:
+        outcome.count(works[outcome.delivery.batch.source_id])
     emit(list(works.values()), context)
-    return response(failed)
+    return answer
+
+
+def note_unsent(outcome: Outcome, unsent: Unsent) -> None:
+    """Note in a message's outcome what the next queue did not take: rows for what they hold, or all of them."""
+    batch = outcome.delivery.batch
+    if not unsent.error.about_content:
+        # The message comes again as a whole, and its refused rows with it.
+        outcome.unfinished, outcome.refused = len(batch.rows), []
+    elif not outcome.unfinished:
+        numbers = {row[0] for row in unsent.rows}
+        error = RowError(STAGE, "refused_by_queue", f"{unsent.error.code}: {unsent.error.message}"[:300])
+        outcome.refused += [Refused(row, error) for row in batch.rows if row[0] in numbers]
 
 
 def process(delivery: Delivery, config: Settings) -> tuple[list[str], list[Refused]]:
@@ -108,13 +92,6 @@ def process(delivery: Delivery, config: Settings) -> tuple[list[str], list[Refus
     size = len(head) if head.isascii() else len(head.encode("utf-8"))
     packed = pack(rows(), size, config.rows_per_message, config.max_message_bytes)
     return [close(head, group) for group in packed], rejected
-
-
-def refused_by_queue(delivery: Delivery, unsent: Unsent) -> list[Refused]:
-    """Return the rows of a delivery that the next queue does not take."""
-    numbers = {row[0] for row in unsent.rows}
-    error = RowError(STAGE, "refused_by_queue", f"{unsent.error.code}: {unsent.error.message}"[:300])
-    return [Refused(row, error) for row in delivery.batch.rows if row[0] in numbers]
 
 
 prepare("sqs")

@@ -47,19 +47,15 @@ class ItemEncoder:
         for column in columns:
             lead = '"},' if len(pieces) == 1 else "},"
             pieces.append(f"{lead}{quote(column)}:{{{_kind(column)}:")
-        # One piece before each value; the last closes the item.
-        self._pieces = pieces
-        self._end = ('"}' if not columns else "}") + tail + "}}}"
-        self._columns = len(columns)
+        # One piece before each value; the last closes the item. Row and values go to the odd places.
+        self._parts = [part for piece in pieces for part in (piece, "")]
+        self._parts.append(('"}' if not columns else "}") + tail + "}}}")
 
     def encode(self, row: Row) -> str:
         """Return one put request as JSON text; `row` is [row number, cells...]."""
-        pieces = self._pieces
-        parts = [pieces[0], str(row[0])]
-        for i in range(1, self._columns + 1):
-            parts.append(pieces[i])
-            parts.append(quote(row[i]))
-        parts.append(self._end)
+        parts = self._parts
+        number, *cells = row
+        parts[1::2] = (str(number), *map(quote, cells))
         # Quotes inside values are escaped, so only whole empty values can look like this.
         return "".join(parts).replace(_EMPTY, _NULL)
 

@@ -5,6 +5,8 @@ Never an event, never a row: 800,000 rows would drown a log group, and the data 
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,8 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 if sys.platform != "win32":
     import resource
@@ -80,24 +81,50 @@ def emit(works: list[Work], context: Any) -> None:
     before, _cpu_before[0] = _cpu_before[0], cpu_ms()
     spent_cpu = None if before is None or _cpu_before[0] is None else (_cpu_before[0] - before) / max(1, len(works))
     for work in works:
-        metrics = Metrics()
-        for name, value in (
-            ("RowsIn", work.rows_in),
-            ("RowsOk", work.rows_ok),
-            ("RowsFailed", work.rows_failed),
-            ("RowsQuarantined", work.rows_quarantined),
-            ("Messages", work.messages),
-        ):
-            metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-        metrics.add_metric(name="Bytes", unit=MetricUnit.Bytes, value=work.bytes)
-        if spent_cpu is not None:
-            metrics.add_metric(name="CpuMs", unit=MetricUnit.Milliseconds, value=round(spent_cpu, 3))
-        for phase, spent in work.milliseconds.items():
-            metrics.add_metric(name=f"Ms{phase}", unit=MetricUnit.Milliseconds, value=round(spent, 3))
-        metrics.add_metadata(key="source_id", value=work.source_id)
-        metrics.add_metadata(key="started_ms", value=work.started_ms)
-        metrics.add_metadata(key="request_id", value=getattr(context, "aws_request_id", ""))
-        metrics.add_metadata(key="cold_start", value=cold)
-        for key, note in work.notes.items():
-            metrics.add_metadata(key=key, value=note)
-        metrics.flush_metrics()
+        values = {
+            "RowsIn": work.rows_in,
+            "RowsOk": work.rows_ok,
+            "RowsFailed": work.rows_failed,
+            "RowsQuarantined": work.rows_quarantined,
+            "Messages": work.messages,
+            "Bytes": work.bytes,
+        }
+        notes = {
+            "source_id": work.source_id,
+            "started_ms": work.started_ms,
+            "request_id": getattr(context, "aws_request_id", ""),
+            "cold_start": cold,
+            **work.notes,
+        }
+        times = {} if spent_cpu is None else {"CpuMs": spent_cpu}
+        times |= {f"Ms{phase}": spent for phase, spent in work.milliseconds.items()}
+        sys.stdout.write(_metrics_record(values, times, notes) + "\n")
+
+
+def _metrics_record(values: dict[str, int], times: dict[str, float], notes: dict[str, Any]) -> str:
+    """Return a line in CloudWatch's embedded metric format (CloudWatch user guide, "Specification: Embedded metric
+    format"): `values` are counts, `times` milliseconds, `notes` what is no metric.
+
+    Powertools' Metrics gives the same record, an object and its checks for each value: an eighth of `process`.
+    """
+    service = os.environ.get("POWERTOOLS_SERVICE_NAME")
+    dimensions = {"service": service} if service else {}
+    metrics = [{"Name": name, "Unit": "Bytes" if name == "Bytes" else "Count"} for name in values]
+    metrics += [{"Name": name, "Unit": "Milliseconds"} for name in times]
+    record = {
+        "_aws": {
+            "Timestamp": time.time_ns() // 1_000_000,
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": os.environ["POWERTOOLS_METRICS_NAMESPACE"],
+                    "Dimensions": [list(dimensions)],
+                    "Metrics": metrics,
+                }
+            ],
+        },
+        **dimensions,
+        **notes,
+        **{name: [float(value)] for name, value in values.items()},
+        **{name: [round(spent, 3)] for name, spent in times.items()},
+    }
+    return json.dumps(record, separators=(",", ":"))

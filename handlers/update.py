@@ -15,9 +15,9 @@ from typing import Any
 from handlers.aws import JsonClient, client, deadline_of
 from handlers.failures import deliveries
 from handlers.init_phase import prepare
-from handlers.record_batch import PROCESSED, PROCESSED_AT, STATUS, Row, utc_now
+from handlers.record_batch import PROCESSED, PROCESSED_AT, STATUS, Row, record_id, utc_now
 from handlers.settings import Settings
-from handlers.settlement import Attempt, settle
+from handlers.settlement import Attempt, Origin, settle_written
 from handlers.table_writer import ItemEncoder, TableWriter, Written
 
 STAGE = "update"
@@ -52,7 +52,7 @@ def run(event: dict[str, Any], table: TableWriter, sqs: JsonClient, config: Sett
         if encoder is None:
             encoder = encoders[kind] = ItemEncoder(*kind, {PROCESSED_AT: now, STATUS: PROCESSED})
         for row in batch.rows:
-            rows[f"{batch.source_id}#{row[0]}"] = (encoder, row)
+            rows[record_id(batch.source_id, row[0])] = (encoder, row)
     began = time.perf_counter()
     existing = table.existing(list(rows), deadline)
     if existing is None:
@@ -63,8 +63,8 @@ def run(event: dict[str, Any], table: TableWriter, sqs: JsonClient, config: Sett
         written = table.put([encoder.encode(row) for encoder, row in map(rows.__getitem__, keys)], deadline)
         absent = frozenset(rows.keys() - existing)
     spent = (time.perf_counter() - began) * 1000
-    attempt = Attempt(STAGE, config.finished_queue_url, good, bad, keys, written, spent, started, absent)
-    return settle(attempt, sqs, config.retry_delay, context, deadline)
+    attempt = Attempt(STAGE, good, bad, keys, written, spent, started, absent)
+    return settle_written(attempt, Origin(sqs, config.finished_queue_url, config.retry_delay, deadline), context)
 
 
 prepare("dynamodb", "sqs")

@@ -21,6 +21,10 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+REINSTALL = "`make setup` in a checkout, or installing the wheel again with pip, brings what is needed"
+"""The way out where a package is missing or of another version."""
+
+
 class HarnessError(Exception):
     """An error with a message for the user: what happened, the value concerned, the way out.
 

@@ -59,6 +59,8 @@ def _version(name: str) -> str:
 def _commit() -> dict[str, Any]:
     here = Path(__file__).parent
     try:
+        # Installed below somebody else's repository, this is not that repository's code.
+        _git(here, "ls-files", "--error-unmatch", Path(__file__).name)
         sha = _git(here, "rev-parse", "HEAD")
         dirty = bool(_git(here, "status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.SubprocessError):

@@ -85,16 +85,23 @@ def child_environment(
         "HOME": NO_HOME,
         "LANG": "C.UTF-8",
         "PYTHONUTF8": "1",
-        "PYTHONPATH": str(ROOT),
         # With `-m` the working folder would come first, and with it whatever json.py or queue.py lies there.
         "PYTHONSAFEPATH": "1",
     }
+    if ROOT not in _package_folders():
+        # Where it is installed it is found anyway, and nobody's package comes before the standard library's modules.
+        own["PYTHONPATH"] = str(ROOT)
     if site.ENABLE_USER_SITE:
         # Packages installed with `pip install --user` are found through the home folder.
         own["PYTHONUSERBASE"] = site.getuserbase()
     with contextlib.suppress(RuntimeError):  # a user without a home folder has no cache to share
         own["XDG_CACHE_HOME"] = str(cache_home(environ))
     return own | chosen(environ, (*PASSED_ON, *also)) | dict(fixed or {})
+
+
+def _package_folders() -> set[Path]:
+    folders = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    return {Path(folder).resolve() for folder in folders}
 
 
 def chosen(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:

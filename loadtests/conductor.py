@@ -16,7 +16,6 @@ import gevent
 from gevent import subprocess
 from locust.env import Environment
 from locust.runners import MasterRunner
-from uploads import ASK, READ_SECONDS, REGION, SAMPLE, WORK, Job, endpoint
 
 from harness.engines.local_session import local_session
 from harness.engines.stacks import outputs_of
@@ -26,6 +25,7 @@ from harness.load.pool import make_pool
 from harness.load.samples import COMPLETIONS_FILE, EVENTS_FILE, EventWriter, LineFollower, LoadStart, LoadStop, Sample
 from harness.load.schedule import LoadSpec, schedule
 from harness.run.core import STACK
+from loadtests.uploads import ASK, READ_SECONDS, REGION, SAMPLE, WORK, Job, Uploads, endpoint, options_of, runner_of
 
 LEAD_SECONDS = {"alone": 1.0, "master": 4.0}
 """From the start to the moment that the schedule counts from: users are spawned and workers have their shares."""
@@ -34,17 +34,22 @@ _log = logging.getLogger(__name__)
 
 
 class Conductor:
-    """The part of the master, or of a single process. `folder` holds the events it writes, and the figures that a
-    monitor writes: the harness, or an observer started here when nobody else looks."""
+    """The part of the master, or of a single process, which has `uploads` of its own. `folder` holds the events it
+    writes, and the figures that a monitor writes: the harness, or an observer started here when nobody else looks."""
 
-    def __init__(self, environment: Environment, spec_of: Callable[[Any], LoadSpec]) -> None:
+    def __init__(
+        self, environment: Environment, spec_of: Callable[[Any], LoadSpec], uploads: Uploads | None = None
+    ) -> None:
         self._environment = environment
         self._spec_of = spec_of
-        self._given = environment.parsed_options.folder
+        self._uploads = uploads
+        if uploads is not None:
+            uploads.report = self.take
+        self._given = options_of(environment).folder
         self._temporary = None if self._given else tempfile.TemporaryDirectory(prefix="harness-locust-")
         self.folder = Path(self._given or self._temporary.name)  # type: ignore[union-attr]
         self._events = EventWriter(self.folder / EVENTS_FILE)
-        self._bucket = environment.parsed_options.bucket
+        self._bucket = options_of(environment).bucket
         self._shares: dict[str, list[Job]] = {}
         self._spec: LoadSpec | None = None
         self._prefix = ""
@@ -57,9 +62,10 @@ class Conductor:
         self._ender: gevent.Greenlet | None = None
         self._observer: subprocess.Popen | None = None
         self._teller = gevent.spawn(self._tell_completions)
-        if isinstance(environment.runner, MasterRunner):
-            environment.runner.register_message(ASK, self._on_ask)
-            environment.runner.register_message(SAMPLE, self._on_sample)
+        self._runner = runner_of(environment)
+        if isinstance(self._runner, MasterRunner):
+            self._runner.register_message(ASK, self._on_ask)
+            self._runner.register_message(SAMPLE, self._on_sample)
 
     @property
     def succeeded(self) -> bool:
@@ -70,13 +76,14 @@ class Conductor:
         """Make the schedule of the options and hand it out."""
         environment = self._environment
         _refuse_other(environment.host)
-        self._spec = self._spec_of(environment.parsed_options)
+        options = options_of(environment)
+        self._spec = self._spec_of(options)
         self._bucket = self._bucket or _find_bucket()
         if not self._given and environment.web_ui is not None:
             self._observe()
         self._prefix = f"uploads/load/{uuid.uuid4().hex[:12]}/"
         arrivals = schedule(self._spec)
-        uploads = environment.uploads
+        uploads = self._uploads
         if uploads is not None:
             uploads.prepare(self._spec)
         else:
@@ -86,9 +93,10 @@ class Conductor:
         jobs = [Job(a.number, origin + a.offset, a.file) for a in arrivals]
         self._expected = {job.number: job.intended for job in jobs}
         self._reported = set()
-        workers = [] if uploads is not None else [client.id for client in environment.runner.clients.ready]
+        runner = self._runner
+        workers = [client.id for client in runner.clients.ready] if isinstance(runner, MasterRunner) else []
         self._shares = {worker: jobs[i :: len(workers)] for i, worker in enumerate(workers)}
-        users = environment.runner.target_user_count or environment.parsed_options.num_users or 1
+        users = runner.target_user_count or options.num_users or 1
         self._events.write(LoadStart(origin, self._prefix, self._spec, users, len(workers)))
         self._running = True
         if uploads is not None:
@@ -125,31 +133,30 @@ class Conductor:
 
     def _end_when_done(self, last_intended: float) -> None:
         """End the load when every file is reported, or when the last one cannot be on its way any more."""
-        environment = self._environment
         latest = last_intended + 2 * READ_SECONDS
         while self._missing() and time.time() < latest:
             gevent.sleep(0.2)
         if missing := self._missing():
             _log.error("%d files were never reported", len(missing))
         self.end()
-        if environment.parsed_options.headless:
-            environment.runner.quit()
+        if options_of(self._environment).headless:
+            self._runner.quit()
         else:
-            environment.runner.stop()
+            self._runner.stop()
 
     def _missing(self) -> set[int]:
         return self._expected.keys() - self._reported
 
-    def _on_ask(self, environment: Environment, msg: Any, **_: Any) -> None:
+    def _on_ask(self, msg: Any, **_: Any) -> None:
         jobs = self._shares.pop(msg.node_id, [])
-        if jobs and self._spec is not None:
+        if jobs and self._spec is not None and isinstance(self._runner, MasterRunner):
             work = {
                 "spec": self._spec.to_json(),
                 "bucket": self._bucket,
                 "prefix": self._prefix,
                 "jobs": [[job.number, job.intended, job.file] for job in jobs],
             }
-            environment.runner.send_message(WORK, work, msg.node_id)
+            self._runner.send_message(WORK, work, msg.node_id)
 
     def _on_sample(self, msg: Any, **_: Any) -> None:
         self.take(Sample(**msg.data))

@@ -2,9 +2,9 @@
 
 `harness bench load` starts it with everything it needs. By hand it works with an engine that is up already:
 
-    locust -f loadtests/locustfile.py --web-host 127.0.0.1            # web UI on port 8089
-    locust -f loadtests/locustfile.py --headless --users 64 --shape spike --seconds 120 --rate 500
-    locust -f loadtests/locustfile.py --worker --master-host 10.0.0.5 # a worker on another machine
+    python -m loadtests --web-host 127.0.0.1            # web UI on port 8089
+    python -m loadtests --headless --users 64 --shape spike --seconds 120 --rate 500
+    python -m loadtests --worker --master-host 10.0.0.5 # a worker on another machine
 
 AWS_ENDPOINT_URL says where the engine is. See docs/load-testing.md.
 """
@@ -18,15 +18,16 @@ from locust.runners import MasterRunner, WorkerRunner
 
 import logging  # isort: skip
 import os  # isort: skip
+from dataclasses import dataclass  # isort: skip
 from typing import Any  # isort: skip
 
 import gevent  # isort: skip
 from botocore.exceptions import BotoCoreError, ClientError  # isort: skip
 from locust.user.task import LOCUST_STATE_STOPPING  # isort: skip
 
-from conductor import Conductor  # isort: skip
-from pipeline_page import PipelinePage  # isort: skip
-from uploads import Job, Uploads, endpoint  # isort: skip
+from loadtests.conductor import Conductor  # isort: skip
+from loadtests.pipeline_page import PipelinePage  # isort: skip
+from loadtests.uploads import Uploads, endpoint, options_of, runner_of  # isort: skip
 
 from harness.errors import HarnessError  # isort: skip
 from harness.lambda_service.bootstrap import PARENT_VARIABLE, die_with_parent  # isort: skip
@@ -37,10 +38,22 @@ LOADED_IN = os.getpid()
 
 DEFAULTS = LoadSpec()
 
+
+@dataclass
+class Parts:
+    """What this process does in a load: uploads, unless it is a master; a conductor, unless it is a worker."""
+
+    uploads: Uploads | None = None
+    conductor: Conductor | None = None
+
+
+parts = Parts()
+"""Set when Locust has initialised, once in each process."""
+
 _log = logging.getLogger(__name__)
 
 
-@events.init_command_line_parser.add_listener
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_options(parser: LocustArgumentParser) -> None:
     """Add the options of a load; those without `include_in_web_ui=False` can be changed in the web UI."""
     parser.add_argument("--shape", choices=SHAPES, default=DEFAULTS.shape, help="how the rate runs over time")
@@ -77,59 +90,58 @@ def spec_of(options: Any) -> LoadSpec:
     )
 
 
-@events.init.add_listener
+@events.init.add_listener  # type: ignore[untyped-decorator]
 def set_up(environment: Environment, **_: Any) -> None:
     """Give each process its part: the conductor to the master or a single process, uploads to all but the master."""
     if os.getpid() != LOADED_IN:
         die_with_parent(LOADED_IN)
     elif PARENT_VARIABLE in os.environ:
         die_with_parent(int(os.environ[PARENT_VARIABLE]))
-    runner = environment.runner
-    environment.uploads = None if isinstance(runner, MasterRunner) else Uploads(environment)
-    environment.conductor = None
+    runner = runner_of(environment)
+    parts.uploads = None if isinstance(runner, MasterRunner) else Uploads(environment)
+    parts.conductor = None
     if not isinstance(runner, WorkerRunner):
-        environment.conductor = Conductor(environment, spec_of)
+        parts.conductor = Conductor(environment, spec_of, parts.uploads)
         if environment.web_ui is not None:
-            PipelinePage(environment, environment.conductor.folder)
+            PipelinePage(environment, environment.web_ui, parts.conductor.folder)
 
 
-@events.test_start.add_listener
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
 def begin(environment: Environment, **_: Any) -> None:
     """Make the schedule, or ask the master for this worker's share of it."""
-    if environment.conductor is not None:
+    if parts.conductor is not None:
         try:
-            environment.conductor.begin()
+            parts.conductor.begin()
         except (HarnessError, BotoCoreError, ClientError) as error:
             _log.error("the load cannot begin: %s", error)
             # Not from here: the runner is in the middle of starting.
-            gevent.spawn_later(
-                1, environment.runner.quit if environment.parsed_options.headless else environment.runner.stop
-            )
-    elif environment.uploads is not None:
-        environment.uploads.ask_for_work()
+            runner = runner_of(environment)
+            gevent.spawn_later(1, runner.quit if options_of(environment).headless else runner.stop)
+    elif parts.uploads is not None:
+        parts.uploads.ask_for_work()
 
 
-@events.test_stop.add_listener
-def end(environment: Environment, **_: Any) -> None:
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]
+def end(**_: Any) -> None:
     """Say that no more uploads come."""
-    if environment.uploads is not None:
-        environment.uploads.clear()
-    if environment.conductor is not None:
-        environment.conductor.end()
+    if parts.uploads is not None:
+        parts.uploads.clear()
+    if parts.conductor is not None:
+        parts.conductor.end()
 
 
-@events.quitting.add_listener
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
 def close(environment: Environment, **_: Any) -> None:
     """Make a run that uploaded nothing, or not everything it tried, end with exit code 1."""
-    if environment.uploads is not None:
-        environment.uploads.close()
-    if environment.conductor is not None:
-        environment.conductor.close()
-        if not environment.conductor.succeeded:
+    if parts.uploads is not None:
+        parts.uploads.close()
+    if parts.conductor is not None:
+        parts.conductor.close()
+        if not parts.conductor.succeeded:
             environment.process_exit_code = 1
 
 
-class Uploader(User):  # type: ignore[misc]
+class Uploader(User):
     """Takes the next file of the schedule, waits for its time, uploads it. Users only bound how many uploads go on at
     a time: a file whose time has come while all are busy starts late, and its latency counts the wait.
 
@@ -141,12 +153,13 @@ class Uploader(User):  # type: ignore[misc]
     @task
     def upload(self) -> None:
         """Upload one file."""
-        job: Job | None = self.environment.uploads.take()
-        if job is None:
+        uploads = parts.uploads
+        job = None if uploads is None else uploads.take()
+        if uploads is None or job is None:
             gevent.sleep(0.1)
             return
         while (left := job.seconds_left()) > 0:
             if self._state == LOCUST_STATE_STOPPING:
                 return
             gevent.sleep(min(left, 0.5))
-        self.environment.uploads.upload(job)
+        uploads.upload(job)

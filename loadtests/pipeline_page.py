@@ -12,8 +12,10 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, send_file, send_from_directory
 from locust.env import Environment
+from locust.web import WebUI
 
 from harness.load.monitor import SERIES_FILE
+from loadtests.uploads import options_of
 
 STATIC = Path(__file__).resolve().parent / "static"
 TAIL_BYTES = 64 * 1024
@@ -48,9 +50,8 @@ _FILE_ROWS = {
 class PipelinePage:
     """Adds the tabs and the page to a web UI; figures come from `folder`, where a monitor writes them."""
 
-    def __init__(self, environment: Environment, folder: Path) -> None:
+    def __init__(self, environment: Environment, ui: WebUI, folder: Path) -> None:
         self._series = folder / SERIES_FILE
-        ui = environment.web_ui
         ui.template_args |= {
             "extended_tabs": [
                 {"title": "Pipeline", "key": STAGES_TAB},
@@ -63,12 +64,13 @@ class PipelinePage:
             # The web UI has no other place for links: they stand in its tab "Download Data".
             "extended_csv_files": [{"href": "./pipeline", "title": "Live charts of the pipeline"}],
         }
-        page = Blueprint("pipeline", __name__, url_prefix=environment.parsed_options.web_base_path or None)
-        protect = ui.auth_required_if_enabled
+        page = Blueprint("pipeline", __name__, url_prefix=options_of(environment).web_base_path or None)
+        protect: Any = ui.auth_required_if_enabled
         page.add_url_rule("/pipeline", "page", protect(lambda: send_from_directory(STATIC, "pipeline.html")))
         page.add_url_rule("/pipeline/charts.js", "charts", protect(lambda: send_from_directory(STATIC, "charts.js")))
         page.add_url_rule("/pipeline/plotly.js", "plotly", protect(lambda: send_file(_plotly(), max_age=3600)))
         page.add_url_rule("/pipeline/series", "series", protect(self.series))
+        assert ui.app is not None
         ui.app.after_request(self.extend_statistics)
         ui.app.register_blueprint(page)
 
@@ -87,7 +89,7 @@ class PipelinePage:
             {"key": STAGES_TAB, "data": stage_rows(newest)},
             {"key": FILES_TAB, "data": file_rows(newest)},
         ]
-        response.set_data(json.dumps({**response.json, "extended_stats": tables}))
+        response.set_data(json.dumps({**response.get_json(), "extended_stats": tables}))
         return response
 
 

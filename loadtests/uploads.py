@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from locust.env import Environment
-from locust.runners import WorkerRunner
+from locust.runners import Runner, WorkerRunner
 
 from harness.engines.local_session import local_session
 from harness.load.pool import PoolFile, make_pool
@@ -66,11 +66,24 @@ def make_s3_client() -> Any:
     )
 
 
+def runner_of(environment: Environment) -> Runner:
+    """Return Locust's runner, which there is from the event `init` on."""
+    assert environment.runner is not None
+    return environment.runner
+
+
+def options_of(environment: Environment) -> Any:
+    """Return the command line's options, as the web UI last changed them."""
+    assert environment.parsed_options is not None
+    return environment.parsed_options
+
+
 class Uploads:
-    """What this process has to upload. Samples go to the master, or to the conductor of a single process."""
+    """What this process has to upload. `report` takes each upload's sample; by default it is sent to the master."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+        self.report: Callable[[Sample], None] = self._send_to_master
         self._jobs: deque[Job] = deque()
         self._client = make_s3_client()
         self._bodies: list[bytes] = []
@@ -82,7 +95,7 @@ class Uploads:
 
     def ask_for_work(self) -> None:
         """Ask the master for this worker's share; the answer starts it."""
-        self._environment.runner.send_message(ASK)
+        runner_of(self._environment).send_message(ASK)
 
     def prepare(self, spec: LoadSpec) -> None:
         """Have the files of a load in memory."""
@@ -140,10 +153,10 @@ class Uploads:
             exception=problem,
             context={},
         )
-        if self._environment.conductor is not None:
-            self._environment.conductor.take(sample)
-        else:
-            self._environment.runner.send_message(SAMPLE, sample.to_json())
+        self.report(sample)
+
+    def _send_to_master(self, sample: Sample) -> None:
+        runner_of(self._environment).send_message(SAMPLE, sample.to_json())
 
     def _on_work(self, msg: Any, **_: Any) -> None:
         self.prepare(LoadSpec(**msg.data["spec"]))

@@ -29,3 +29,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="engine the contract tests run against (default: embedded)",
     )
+    parser.addoption(
+        "--wheel", default="", help="wheel that tests/packaging installs (default: one built from this checkout)"
+    )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.audit.blocks import Audited, Block, by_block
-from harness.audit.model import AuditReport, Places
+from harness.audit.model import QUARANTINED, AuditReport, Places
 from harness.audit.readers import Outside, read_places
 from harness.audit.workers import TableAccess, audit_blocks
 from harness.corpus import BLOCK_ROWS
@@ -46,7 +46,7 @@ def audit(
     for audited in objects:
         report.object_key = audited.source.key
         places_of = outside[audited.source.source_id]
-        if places_of.whole_object == "quarantined":
+        if places_of.whole_object == QUARANTINED:
             report.refused_objects[audited.source.key] = places_of.whole_reason
         _judge_strays(report, audited, places_of)
     report.object_key = ""

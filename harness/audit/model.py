@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from harness.corpus import ExpectedRow, Outcome
@@ -12,10 +13,41 @@ from harness.corpus import ExpectedRow, Outcome
 MAX_FINDINGS = 20
 """Offending rows that are named; all of them are counted."""
 
-DLQ_OUTCOMES: Mapping[Outcome, str] = {
-    Outcome.INSERT_DLQ: "insert",
-    Outcome.PROCESS_DLQ: "process",
-    Outcome.UPDATE_DLQ: "update",
+
+class PlaceKind(StrEnum):
+    """Where a row can end."""
+
+    UPDATED = "updated"
+    QUARANTINED = "quarantined"
+    DLQ = "DLQ"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place in which a row can end; `stage` names the dead-letter queue's stage."""
+
+    kind: PlaceKind
+    stage: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.stage} {self.kind}" if self.stage else self.kind.value
+
+
+UPDATED = Place(PlaceKind.UPDATED)
+QUARANTINED = Place(PlaceKind.QUARANTINED)
+
+
+def dlq(stage: str) -> Place:
+    """Return the place of a stage's dead letters."""
+    return Place(PlaceKind.DLQ, stage)
+
+
+_EXPECTED_PLACES: Mapping[Outcome, Place] = {
+    Outcome.UPDATED: UPDATED,
+    Outcome.QUARANTINED: QUARANTINED,
+    Outcome.INSERT_DLQ: dlq("insert"),
+    Outcome.PROCESS_DLQ: dlq("process"),
+    Outcome.UPDATE_DLQ: dlq("update"),
 }
 
 
@@ -47,13 +79,14 @@ class Finding:
 class Places:
     """Where rows of one source were found outside the table.
 
-    `quarantined` maps row to reasons, `dlqs` stage to row to reasons; one entry per copy. `whole_object` names
-    the stage whose dead letter, or "quarantine", speaks for every row that is nowhere else, `whole_reason` says why.
+    `quarantined` maps row to reasons, `dlqs` stage to row to reasons; one entry per copy. `whole_object` is
+    where a dead letter or a line of the quarantine speaks for every row that is nowhere else, None without one;
+    `whole_reason` says why.
     """
 
     quarantined: Mapping[int, list[str]]
     dlqs: Mapping[str, Mapping[int, list[str]]]
-    whole_object: str = ""
+    whole_object: Place | None = None
     whole_reason: str = "whole object"
 
 
@@ -171,6 +204,15 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' if number != 1 else ''}"
 
 
+@dataclass(frozen=True)
+class _Sighting:
+    """A place in which a row was found, why it is there, and how many times."""
+
+    place: Place
+    reason: str = ""
+    copies: int = 1
+
+
 def judge(
     report: AuditReport,
     row: int,
@@ -186,53 +228,55 @@ def judge(
     """
     report.rows += 1
     report.items_accounted += item is not None
-    found: list[tuple[str, str]] = []
-    if item is not None and item.processed:
-        found.append(("updated", ""))
-    if row in places.quarantined:
-        reasons = places.quarantined[row]
-        found.append(("quarantined", reasons[0]))
-        report.duplicate_letters += len(reasons) - 1
-    for stage, rows in places.dlqs.items():
-        if row in rows:
-            found.append((f"{stage} DLQ", rows[row][0]))
-            report.duplicate_letters += len(rows[row]) - 1
-    if not found and item is None and places.whole_object:
-        found.append((places.whole_object, places.whole_reason))
+    found = _sightings(row, item, places)
+    report.duplicate_letters += sum(sighting.copies - 1 for sighting in found)
     if not found:
-        state = "inserted but never updated" if item is not None else "in no place"
-        report.add(row, "lost", state)
+        report.add(row, "lost", "inserted but never updated" if item is not None else "in no place")
         return
     if len(found) > 1:
-        report.add(row, "in two places", " and ".join(place for place, _ in found))
-    place, reason = found[0]
-    _count(report, place, reason)
-    if item is not None and place == "quarantined":
+        report.add(row, "in two places", " and ".join(str(sighting.place) for sighting in found))
+    first = found[0]
+    _count(report, first)
+    if item is not None and first.place == QUARANTINED:
         report.add(row, "in two places", "quarantined, and an item in the table")
     if expected is None:
         return
-    wanted = _place_of(expected)
-    if place != wanted:
-        report.add(row, "unexpected place", f"expected {wanted}, found {place} ({reason})")
-    elif expected.reason and reason != expected.reason:
-        report.add(row, "unexpected reason", f"{place}: expected {expected.reason}, found {reason}")
+    _compare_place(report, row, first, expected)
     if item is not None and expected.cells is not None:
         _compare(report, row, item, expected.cells, processed if item.processed else None)
 
 
-def _count(report: AuditReport, place: str, reason: str) -> None:
-    if place == "updated":
+def _sightings(row: int, item: Item | None, places: Places) -> list[_Sighting]:
+    """Return where one row is: updated, quarantined, in dead-letter queues, in this order."""
+    found: list[_Sighting] = []
+    if item is not None and item.processed:
+        found.append(_Sighting(UPDATED))
+    if row in places.quarantined:
+        reasons = places.quarantined[row]
+        found.append(_Sighting(QUARANTINED, reasons[0], len(reasons)))
+    for stage, rows in places.dlqs.items():
+        if row in rows:
+            found.append(_Sighting(dlq(stage), rows[row][0], len(rows[row])))
+    if not found and item is None and places.whole_object is not None:
+        found.append(_Sighting(places.whole_object, places.whole_reason))
+    return found
+
+
+def _count(report: AuditReport, found: _Sighting) -> None:
+    if found.place.kind is PlaceKind.UPDATED:
         report.updated += 1
-    elif place == "quarantined":
-        report.quarantined[reason] += 1
+    elif found.place.kind is PlaceKind.QUARANTINED:
+        report.quarantined[found.reason] += 1
     else:
-        report.dead_letters[place.removesuffix(" DLQ")][reason] += 1
+        report.dead_letters[found.place.stage][found.reason] += 1
 
 
-def _place_of(expected: ExpectedRow) -> str:
-    if expected.outcome in DLQ_OUTCOMES:
-        return f"{DLQ_OUTCOMES[expected.outcome]} DLQ"
-    return expected.outcome.value
+def _compare_place(report: AuditReport, row: int, found: _Sighting, expected: ExpectedRow) -> None:
+    wanted = _EXPECTED_PLACES[expected.outcome]
+    if found.place != wanted:
+        report.add(row, "unexpected place", f"expected {wanted}, found {found.place} ({found.reason})")
+    elif expected.reason and found.reason != expected.reason:
+        report.add(row, "unexpected reason", f"{found.place}: expected {expected.reason}, found {found.reason}")
 
 
 def _compare(

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from botocore.exceptions import ClientError
+from msgspec import Raw, Struct
 
 from handlers.aws import JsonClient
 from handlers.record_batch import KEY, RecordBatchError, Source, parse_record_id, record_id
-from harness.audit.model import Item, Places
+from harness.audit.model import QUARANTINED, Item, Place, Places, dlq
 from harness.dead_letters import DeadLetter, Shape, StreamBatch, read_dead_letter
 from harness.engines.base import Deployment, Engine
 from harness.queues import peek
@@ -35,40 +37,65 @@ _GONE = frozenset(
 """Errors that say a stream, a shard or a position does not exist (any more) (DynamoDB Streams API reference)."""
 
 
+class _Responses(Struct):
+    Responses: dict[str, list[Raw]]
+    UnprocessedKeys: dict[str, dict[str, Any]] | None = None
+
+
+_responses = msgspec.json.Decoder(_Responses)
+
+
+def _answer(data: bytes) -> _Responses:
+    """Return the answer to BatchGetItem, its items as bytes; raises ValueError."""
+    try:
+        return _responses.decode(data)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
+
+
 class ItemReader:
     """Reads items by source and row number with a boto3 session's credentials; one per thread."""
 
     def __init__(self, session: Any, url: str, table: str) -> None:
-        self._client = JsonClient("dynamodb", session, url)
+        self._client = JsonClient("dynamodb", session, url, decode=_answer)
         self._table = table
 
-    def read(self, source_id: str, rows: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """Return the items of these rows that exist, as DynamoDB's API gives them."""
+    def read(self, source_id: str, rows: Iterable[int]) -> Iterator[bytes]:
+        """Yield the items of these rows that exist, as JSON, in any order."""
         return self._read(source_id, rows, {})
 
-    def read_status(self, source_id: str, rows: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """Return of the items of these rows that exist the key and the status."""
+    def read_status(self, source_id: str, rows: Iterable[int]) -> Iterator[bytes]:
+        """Yield of the items of these rows that exist the key and the status, as JSON, in any order."""
         return self._read(
             source_id,
             rows,
             {"ProjectionExpression": f"{KEY}, #s", "ExpressionAttributeNames": {"#s": "_status"}},
         )
 
-    def _read(self, source_id: str, rows: Iterable[int], options: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
-        found: dict[int, dict[str, Any]] = {}
+    def _read(self, source_id: str, rows: Iterable[int], options: Mapping[str, Any]) -> Iterator[bytes]:
         keys: list[Any] = [{KEY: {"S": record_id(source_id, row)}} for row in rows]
         while keys:
             request: dict[str, Any] = {"Keys": keys[:GET_KEYS], "ConsistentRead": True, **options}
-            answer = self._client.call("BatchGetItem", json.dumps({"RequestItems": {self._table: request}}))
-            for raw in answer["Responses"].get(self._table, []):
-                found[parse_record_id(raw[KEY]["S"])[1]] = raw
-            left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            body = msgspec.json.encode({"RequestItems": {self._table: request}})
+            answer: _Responses = self._client.call("BatchGetItem", body)
+            yield from map(bytes, answer.Responses.get(self._table, ()))
+            left = (answer.UnprocessedKeys or {}).get(self._table, {}).get("Keys", [])
             keys = left + keys[GET_KEYS:]
-        return found
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+def decode_item(image: bytes) -> dict[str, dict[str, Any]]:
+    """Return an item of `ItemReader` as DynamoDB's API gives it."""
+    item: dict[str, dict[str, Any]] = json.loads(image)
+    return item
+
+
+def row_of(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return the row number in an item's key; raises RecordBatchError."""
+    return parse_record_id(item[KEY]["S"])[1]
 
 
 def item_of(raw: Mapping[str, Mapping[str, Any]], columns: Sequence[str] | None) -> Item:
@@ -94,14 +121,14 @@ class _Found:
     def __init__(self) -> None:
         self.dlqs: dict[str, dict[int, list[str]]] = {stage.name: defaultdict(list) for stage in STAGES}
         self.quarantined: dict[int, list[str]] = defaultdict(list)
-        self.whole = ""
+        self.whole: Place | None = None
         self.refused = ""
 
     def places(self) -> Places:
         """Return what was found."""
         if 0 in self.quarantined:
             # Row 0 stands for an object that was rejected as a whole.
-            self.whole = "quarantined"
+            self.whole = QUARANTINED
             self.refused = self.quarantined.pop(0)[0]
         return Places(self.quarantined, self.dlqs, self.whole, self.refused or "whole object")
 
@@ -165,7 +192,7 @@ def _attribute(
     accounts = False
     if stage == "clean" and letter.shape in (Shape.INVOCATION, Shape.EVENT):
         for source in _sources_of(letter, by_object):
-            found[source.source_id].whole = "clean DLQ"
+            found[source.source_id].whole = dlq("clean")
             accounts = True
         return accounts, letter.problem
     problem = letter.problem

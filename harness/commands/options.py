@@ -34,7 +34,10 @@ Capacity = Annotated[
     typer.Option(help="aws: tables throttle as their capacity says (engine embedded only); unlimited: they never do."),
 ]
 Chaos = Annotated[
-    Path | None, typer.Option("--chaos", help="TOML file of faults to inject (engine embedded): docs/chaos.md.")
+    Path | None,
+    typer.Option(
+        "--chaos", help="Faults to inject (engine embedded): a TOML file, or the example `ingestion`; docs/chaos.md."
+    ),
 ]
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Template parameter; repeatable.")

@@ -59,8 +59,9 @@ def _special(spec: CorpusSpec) -> dict[int, str]:
     return special.positions(spec)
 
 
-def _render(spec: CorpusSpec, block: int) -> _Block:
-    """Make one block. `plain` has a text for every row, also for those in `exceptions`."""
+def _render(spec: CorpusSpec, block: int, *, with_records: bool = True) -> _Block:
+    """Make one block. `plain` has a text for every row, also for those in `exceptions`; `records` are left out where
+    only the expectation is wanted."""
     first = block * BLOCK_ROWS + 1
     count = min(BLOCK_ROWS, spec.rows - first + 1)
     words = random.Random(f"{GENERATOR_VERSION}/{spec.seed}/{block}").randbytes(_WORDS.size * count)
@@ -89,17 +90,20 @@ def _render(spec: CorpusSpec, block: int) -> _Block:
         day, time, host = dates[e & 255], clock[f], hosts[h & 4095]
         channel, card, device = CHANNELS[g % 5], cards[g % 10_000], DEVICES[h % 5]
         currency = customer.currency
-        records.append(
-            f"TX{row:010d},{customer.who.csv},{shop.csv},{amount},{currency},{customer.where.csv},"
-            f"{day}T{time}Z,{channel},{card},{host},{device},{note.csv}"
-        )
+        if with_records:
+            records.append(
+                f"TX{row:010d},{customer.who.csv},{shop.csv},{amount},{currency},{customer.where.csv},"
+                f"{day}T{time}Z,{channel},{card},{host},{device},{note.csv}"
+            )
         plain.append(
             f"TX{row:010d}\x1f{customer.who.plain}\x1f{shop.plain}\x1f{amount}\x1f{currency}\x1f"
             f"{customer.where.plain}\x1f{day}T{time}Z\x1f{channel}\x1f{card}\x1f{host}\x1f{device}\x1f{note.plain}"
         )
         kind = high << 16 | low
         if kind < dirty_below or row in large:
-            _make_exception(made, row, kind, e, large.get(row), quarantined_below, poisoned_below)
+            record = _make_exception(made, row, kind, e, large.get(row), quarantined_below, poisoned_below)
+            if with_records:
+                records[-1] = record
     return made
 
 
@@ -111,25 +115,26 @@ def _make_exception(
     large: str | None,
     quarantined_below: int,
     poisoned_below: int,
-) -> None:
-    """Turn the row made last into one that is large, rejected, poisonous or dirty."""
+) -> bytes | str:
+    """Turn the row made last into one that is large, rejected, poisonous or dirty; returns its record."""
     cells = made.plain[-1].split(SEPARATOR)
     if large is not None:
         cells, expected = special.render(large, row, cells)
-        made.records[-1] = ",".join(map(quote_csv, cells))
         made.exceptions[row] = expected
         made.plain[-1] = SEPARATOR.join(cells)
-    elif kind < quarantined_below:
-        made.records[-1], reason = dirt.reject(cells, choice)
+        return ",".join(map(quote_csv, cells))
+    if kind < quarantined_below:
+        rejected, reason = dirt.reject(cells, choice)
         made.exceptions[row] = ExpectedRow(row, None, Outcome.QUARANTINED, reason)
-    elif kind < poisoned_below:
+        return rejected
+    if kind < poisoned_below:
         cells, reason = dirt.poison(cells, choice)
-        made.records[-1] = ",".join(map(quote_csv, cells))
         made.exceptions[row] = ExpectedRow(row, tuple(cells), Outcome.PROCESS_DLQ, reason)
         made.plain[-1] = SEPARATOR.join(cells)
-    else:
-        made.records[-1], changed = dirt.soil(cells, choice)
-        made.cells_changed += changed
+        return ",".join(map(quote_csv, cells))
+    soiled, changed = dirt.soil(cells, choice)
+    made.cells_changed += changed
+    return soiled
 
 
 def expected_block(spec: CorpusSpec, block: int) -> list[ExpectedRow]:
@@ -144,7 +149,7 @@ def expected_block(spec: CorpusSpec, block: int) -> list[ExpectedRow]:
 def expected_cells(spec: CorpusSpec, block: int) -> tuple[list[list[str]], dict[int, ExpectedRow]]:
     """Return the cleaned cells of every row of one block (0-based), in order, and by row number what must become of
     those that must not be updated, whose cells mean nothing."""
-    made = _render(spec, block)
+    made = _render(spec, block, with_records=False)
     return [text.split(SEPARATOR) for text in made.plain], made.exceptions
 
 

@@ -21,6 +21,7 @@ from harness.corpus.cache import default_cache
 from harness.corpus.spec import DEFAULT_ROWS
 from harness.data_plane.tables.module import SUPPORTED_VERSION
 from harness.doctor.room import free_room, room_for, rows_that_fit
+from harness.errors import REINSTALL
 from harness.host_environment import DOCKER, chosen
 from harness.lambda_service import limits
 
@@ -69,10 +70,10 @@ class Packages:
             try:
                 found = version(name)
             except PackageNotFoundError:
-                yield Result(name, Status.FAIL, "missing", "run `make setup`")
+                yield Result(name, Status.FAIL, "missing", REINSTALL)
                 continue
             if wanted and found != wanted:
-                yield Result(name, Status.FAIL, found, f"{wanted} is needed: run `make setup`")
+                yield Result(name, Status.FAIL, found, f"{wanted} is needed: {REINSTALL}")
             else:
                 yield Result(name, Status.OK, found)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
-from harness.errors import EngineError
+from harness.errors import REINSTALL, EngineError
 
 RUNTIME_PACKAGES = ("awslambdaric", "boto3")
 """What Lambda's Python runtimes bring along (AWS Lambda developer guide, "Python runtimes")."""
@@ -39,9 +39,7 @@ def requirements_closure(names: Iterable[str]) -> dict[str, Distribution]:
         try:
             dist = distribution(name)
         except PackageNotFoundError:
-            raise EngineError(
-                f"package {name} is not installed", hint="run `make setup`, which installs requirements.lock"
-            ) from None
+            raise EngineError(f"package {name} is not installed", hint=REINSTALL) from None
         found[name] = dist
         for requirement in dist.requires or []:
             needed, _, marker = requirement.partition(";")

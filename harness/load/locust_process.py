@@ -20,7 +20,7 @@ from typing import IO
 from harness.engines.base import Deployment, Engine
 from harness.engines.embedded.guard import MARK
 from harness.engines.embedded.supervision import tail
-from harness.errors import EnvironmentProblem
+from harness.errors import REINSTALL, EnvironmentProblem
 from harness.host_environment import child_environment
 from harness.lambda_service.bootstrap import PARENT_VARIABLE
 from harness.load.schedule import LoadSpec
@@ -102,7 +102,7 @@ class LocustProcess:
         self, engine: Engine, deployment: Deployment, spec: LoadSpec, options: LocustOptions, folder: Path
     ) -> None:
         if not LOCUSTFILE.exists():
-            raise EnvironmentProblem(f"{LOCUSTFILE} is missing", hint="load tests run from a checkout of the project")
+            raise EnvironmentProblem(f"{LOCUSTFILE} is missing", hint=REINSTALL)
         self.log = folder / LOG_FILE
         command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *options.arguments(), *load_arguments(spec)]
         command += ["--bucket", deployment.output("UploadBucket"), "--folder", str(folder.resolve())]

@@ -14,7 +14,7 @@ import psutil
 from harness.audit import AuditReport, audit
 from harness.audit.audit import count_items
 from harness.audit.blocks import Audited
-from harness.audit.model import Places
+from harness.audit.model import QUARANTINED, Places
 from harness.audit.readers import read_places
 from harness.engines.base import Deployment, Engine
 from harness.engines.consumption import Consumption
@@ -289,5 +289,5 @@ class LoadSession:
 
 def _completed(totals: Mapping[str, Any], sample: Sample, places: Places) -> float | None:
     dead = {stage: len(rows) for stage, rows in places.dlqs.items()}
-    quarantined = sample.rows if places.whole_object == "quarantined" else len(places.quarantined)
+    quarantined = sample.rows if places.whole_object == QUARANTINED else len(places.quarantined)
     return completed_at(totals, sample.rows, quarantined, dead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -12,9 +13,13 @@ from rich.console import Console
 from harness.corpus import CorpusSpec
 from harness.engines.embedded import EmbeddedEngine
 from harness.run.core import STACK, Runner, RunOptions, RunResult
+from tests.contract.support import eventually
 
 QUICK = {"RetryDelaySeconds": "1", "VisibilityTimeout": "24", "WorkerTimeout": "20"}
 """Template parameters that make retries quick; a fault then costs seconds rather than minutes."""
+
+KILLED = {"RetryDelaySeconds": "1", "VisibilityTimeout": "12", "WorkerTimeout": "10"}
+"""For functions that are killed: their messages are in flight until the visibility timeout, which is waited out."""
 
 PATIENT = {"VisibilityTimeout": "72", "WorkerTimeout": "60"}
 """For faults that slow functions down and do not end them: three receives must not run out of time on a machine whose
@@ -76,6 +81,21 @@ def wait_for_items(engine: EmbeddedEngine, count: int, seconds: float = 180.0) -
     while items_in_table(engine) < count:
         assert time.monotonic() < deadline, f"no {count} items within {seconds:g} s"
         time.sleep(0.02)
+
+
+def wait_for_rows(runs: Path, stage: str, seconds: float = 90.0) -> None:
+    """Return when the time series of the newest run in `runs` has rows of a stage.
+
+    The console says so only every five seconds.
+    """
+    series = runs / "latest" / "timeseries.jsonl"
+
+    def moved() -> bool:
+        lines = series.read_text().splitlines(keepends=True) if series.is_file() else []
+        samples = [json.loads(line) for line in lines if line.endswith("\n")]
+        return any(s["name"] == stage and s["rows"] > 0 for sample in samples[-1:] for s in sample["stages"])
+
+    eventually(f"rows of {stage}", moved, seconds=seconds)
 
 
 def environment_pids(engine: EmbeddedEngine, function: str) -> list[int]:

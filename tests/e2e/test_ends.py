@@ -34,10 +34,10 @@ STRANGERS = (
 )
 
 
-def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(tmp_path: Path, corpora: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "harness", "run", "--no-ceiling", "--out", str(tmp_path / "runs"), *arguments],
-        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        env={**os.environ, "XDG_CACHE_HOME": str(corpora)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -58,7 +58,11 @@ def test_run_when_nothing_moves_any_more_is_stuck_and_keeps_the_logs(engine: Emb
         engine._control.delete_stack(STACK)
 
     with pytest.raises(StageStuck, match="nothing has moved") as caught:
-        run_pipeline(engine, tmp_path, CorpusSpec(rows=20_000), meanwhile=disturb, stall_timeout=3.0)
+        # Messages in flight are waited for until they are visible again.
+        parameters = {"VisibilityTimeout": "10", "WorkerTimeout": "10"}
+        run_pipeline(
+            engine, tmp_path, CorpusSpec(rows=20_000), parameters=parameters, meanwhile=disturb, stall_timeout=3.0
+        )
     folder = tmp_path / "run"
     assert caught.value.exit_code == 5
     assert str(folder) in caught.value.hint
@@ -71,8 +75,10 @@ def test_run_when_nothing_moves_any_more_is_stuck_and_keeps_the_logs(engine: Emb
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_run_when_it_is_ended_from_outside_keeps_the_logs(tmp_path: Path, number: signal.Signals) -> None:
-    process = start(tmp_path, "--rows", "20000")
+def test_run_when_it_is_ended_from_outside_keeps_the_logs(
+    tmp_path: Path, corpora: Path, number: signal.Signals
+) -> None:
+    process = start(tmp_path, corpora, "--rows", "20000")
     try:
         wait_for_line(process, "^uploaded ")
         process.send_signal(number)

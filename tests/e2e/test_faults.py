@@ -16,7 +16,7 @@ from harness.audit import audit
 from harness.audit.blocks import Audited
 from harness.commands.application import app
 from harness.corpus import CorpusSpec
-from harness.data_plane.chaos.rules import parse_rules
+from harness.data_plane.chaos.rules import parse_rules, read_rules
 from harness.dlq import letters, stage_named
 from harness.engines.embedded import EmbeddedEngine
 from harness.run.core import STACK, TEMPLATE, RunResult
@@ -24,6 +24,7 @@ from harness.stages import STAGES
 from harness.telemetry import TelemetryReader
 from tests.contract.support import eventually
 from tests.e2e.support import (
+    KILLED,
     PATIENT,
     QUICK,
     environment_pids,
@@ -34,7 +35,6 @@ from tests.e2e.support import (
 SPEC = CorpusSpec(rows=8_000, seed=5, dirty=0.1, quarantine=0.01, poison=0.0)
 
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "chaos"
 CHAOS_OF_TABLE = """
 [[rule]]
 service = "dynamodb"
@@ -108,7 +108,7 @@ def test_run_when_a_worker_is_killed_mid_batch_loses_nothing(
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
-    finished = run_pipeline(engine, tmp_path, SPEC, meanwhile=kill)
+    finished = run_pipeline(engine, tmp_path, SPEC, meanwhile=kill, parameters=KILLED)
     assert killed
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
 
@@ -132,7 +132,7 @@ def test_run_when_writes_are_throttled_or_partly_unprocessed_loses_nothing(tmp_p
 
 
 def test_run_when_answers_are_lost_and_queues_slow_and_batches_cut_updates_every_row_once(tmp_path: Path) -> None:
-    finished = run_with((EXAMPLES / "ingestion.toml").read_text(), tmp_path)
+    finished = run_with(read_rules(Path("ingestion")).text, tmp_path)
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
     assert all(injected(finished)), injected(finished)
     totals = finished.watched.totals
@@ -148,7 +148,7 @@ def test_command_when_run_under_chaos_tells_what_was_injected(tmp_path: Path) ->
         'effect = "error"\ncode = "ThrottlingException"\ntimes = 1\n'
     )
     out = tmp_path / "runs"
-    options = ["--rows", "500", "--no-ceiling", "--chaos", str(rules), "--out", str(out)]
+    options = ["--rows", "500", "--no-ceiling", "--chaos", str(rules), "--out", str(out), "-p", "RetryDelaySeconds=1"]
     done = CliRunner().invoke(app, ["run", *options], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "chaos      rule 1: dynamodb BatchWriteItem, ThrottlingException: 1 of " in done.output

@@ -9,9 +9,9 @@ import pytest
 from harness.corpus import CorpusSpec
 from harness.gate.gate import run_gate
 from harness.gate.model import Planned, Policy, Side, Verdict
-from harness.gate.plant import Kind, plant
 from harness.gate.trees import materialise
 from harness.gate.trial import ProcessTrials, Workload, workspace
+from tools.gate.plant import Kind, plant
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKLOAD = Workload(CorpusSpec(rows=2000, poison=0.002), {"RetryDelaySeconds": "0"}, timeout=120.0)

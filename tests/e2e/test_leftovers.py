@@ -17,6 +17,7 @@ import pytest
 from harness.engines.embedded import guard, processes
 from tests.contract.support import eventually
 from tests.depth import examples
+from tests.e2e.support import wait_for_rows
 from tests.processes import descendants, heed_interrupts, wait_for_line
 
 _MOMENTS = examples(5)
@@ -24,8 +25,8 @@ DELAYS = [1.05 * number / (_MOMENTS - 1) for number in range(_MOMENTS)]
 """Seconds from an engine's start; it is up after about one."""
 
 
-def start(tmp_path: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+def start(tmp_path: Path, corpora: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": str(corpora)}
     (tmp_path / "tmp").mkdir()
     command = [sys.executable, "-m", "harness", "run", "--rows", "30000", "--out", str(tmp_path / "runs")]
     return subprocess.Popen(
@@ -46,13 +47,19 @@ def control_groups(family: Iterable[psutil.Process]) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "moment", [r"^corpus ", r"^deployed ", r"insert [1-9]"], ids=["starting", "deployed", "running"]
+    ("line", "stage"),
+    [(r"^corpus ", ""), (r"^deployed ", ""), (r"^uploaded ", "insert")],
+    ids=["starting", "deployed", "running"],
 )
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_harness_when_it_is_ended_leaves_nothing_behind(tmp_path: Path, moment: str, number: signal.Signals) -> None:
-    process = start(tmp_path)
+def test_harness_when_it_is_ended_leaves_nothing_behind(
+    tmp_path: Path, corpora: Path, line: str, stage: str, number: signal.Signals
+) -> None:
+    process = start(tmp_path, corpora)
     try:
-        wait_for_line(process, moment)
+        wait_for_line(process, line)
+        if stage:
+            wait_for_rows(tmp_path / "runs", stage)
         time.sleep(0.3)
         family = descendants(process.pid)
         process.send_signal(number)
@@ -91,13 +98,13 @@ def nothing_of(folder: Path) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes through /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_engine_when_it_is_ended_at_any_moment_of_its_start_leaves_nothing_behind(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, corpora: Path, number: signal.Signals
 ) -> None:
     family: list[psutil.Process] = []
     for delay in DELAYS:
         folder = tmp_path / f"{delay:.2f}"
         folder.mkdir()
-        process = start(folder)
+        process = start(folder, corpora)
         try:
             wait_for_line(process, "^corpus ")
             time.sleep(delay)
@@ -134,10 +141,10 @@ def test_guard_when_a_process_was_never_registered_kills_it_by_its_mark(tmp_path
             process.wait()
 
 
-def test_engine_when_its_data_services_die_ends_with_an_error_and_exit_code_5(tmp_path: Path) -> None:
-    process = start(tmp_path)
+def test_engine_when_its_data_services_die_ends_with_an_error_and_exit_code_5(tmp_path: Path, corpora: Path) -> None:
+    process = start(tmp_path, corpora)
     assert process.stdout is not None
-    wait_for_line(process, r"insert [1-9]")
+    wait_for_rows(tmp_path / "runs", "insert")
     (server,) = [p for p in descendants(process.pid) if "harness.engines.embedded.server" in p.cmdline()]
     server.kill()
     rest = process.stdout.read()

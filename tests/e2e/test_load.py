@@ -45,7 +45,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_load_when_some_rows_are_bad_ends_conserved_with_every_file_followed_to_its_end(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness", "bench", "load", "--seconds", "12", "--rate", "200", "--warmup", "2"]
+    command = [sys.executable, "-m", "harness", "bench", "load", "--seconds", "6", "--rate", "400", "--warmup", "2"]
     command += ["--rows-per-file", "choice:60=3,200=1", "--quarantine", "0.01", "--poison", "0.01", "--json"]
     command += ["-p", "RetryDelaySeconds=1", "--out", str(tmp_path / "runs")]
     done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=300, check=False)
@@ -240,7 +240,7 @@ def test_load_when_it_is_ended_leaves_nothing_behind(tmp_path: Path, number: sig
             alive = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
             return not alive and not list((tmp_path / "tmp").glob("harness-*"))
 
-        eventually("processes and folders gone", gone, seconds=20)
+        eventually("processes and folders gone", gone, seconds=60)
     finally:
         process.kill()
         process.wait()

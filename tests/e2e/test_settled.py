@@ -10,9 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -21,8 +20,7 @@ from harness.corpus import CorpusSpec
 from harness.engines import stacks
 from harness.engines.embedded import EmbeddedEngine
 from harness.stages import STAGES
-from tests.contract.support import eventually
-from tests.e2e.support import run_pipeline
+from tests.e2e.support import run_pipeline, wait_for_rows
 
 SPEC = CorpusSpec(rows=600, seed=8, dirty=0.1, quarantine=0.0, poison=0.0)
 
@@ -51,7 +49,7 @@ def plant(stage: str, text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(stacks, "HANDLERS", handlers)
 
 
-@pytest.mark.parametrize("successful", [3, 3, 4], ids=["third", "third-again", "never"])
+@pytest.mark.parametrize("successful", [3, 4], ids=["third", "never"])
 def test_run_when_clean_fails_after_sending_waits_for_every_attempt_and_all_that_comes_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, successful: int
 ) -> None:
@@ -111,26 +109,13 @@ def harness_run(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]
                 process.kill()
 
 
-def last_look(folder: Path) -> Mapping[str, Any] | None:
-    """Return the newest line of the run's time series, None before the first."""
-    series = folder / "latest" / "timeseries.jsonl"
-    lines = series.read_text().splitlines(keepends=True) if series.is_file() else []
-    whole = [line for line in lines if line.endswith("\n")]
-    return json.loads(whole[-1]) if whole else None
-
-
 def test_run_when_every_process_is_stopped_for_a_while_ends_conserved_and_says_that_figures_are_void(
     tmp_path: Path,
 ) -> None:
     quick = ("VisibilityTimeout=12", "WorkerTimeout=10", "RetryDelaySeconds=1", "RowsPerMessage=50")
     parameters = [part for one in quick for part in ("-p", one)]
     with harness_run(tmp_path, "--rows", "12000", "--stall-timeout", "14", *parameters) as process:
-
-        def rows_move() -> bool:
-            look = last_look(tmp_path)
-            return look is not None and any(s["name"] == "update" and s["rows"] > 0 for s in look["stages"])
-
-        eventually("updated rows", rows_move, seconds=90)
+        wait_for_rows(tmp_path, "update")
         root = psutil.Process(process.pid)
         stopped = [root.pid, *(child.pid for child in root.children(recursive=True))]
         for pid in stopped:

@@ -191,7 +191,7 @@ def test_enter_when_signalled_lets_the_program_clean_up_and_exits_130(tmp_path: 
     ("module", "code"),
     [
         ("harness.lambda_service", 2),
-        ("harness.gate.calibrate", 2),
+        ("tools.gate.calibrate", 2),
         ("harness.load.observe", 2),
         ("harness.bench.cleaners", 2),
         ("harness.engines.embedded.server", 2),

@@ -310,6 +310,36 @@ def test_capture_when_a_cell_is_null_passes_it_on_as_empty() -> None:
     assert [(b.columns, b.rows) for b in sqs.sent()] == [(("a", "b"), [[1, "v1", ""]])]
 
 
+@pytest.mark.parametrize("attribute", [{}, {"S": "x", "N": "1"}, {"N": 1}, {"L": []}, "x", None])
+def test_capture_when_an_attribute_is_malformed_sends_what_precedes_it_and_names_its_record(attribute: Any) -> None:
+    sqs = FakeClient(accepting)
+    records = stream(1, 2, 3)
+    records[1]["dynamodb"]["NewImage"]["a"] = attribute
+    assert failures(capture.run({"Records": records}, sqs, CONFIG, Context())) == ["00002"]
+    assert [b.rows for b in sqs.sent()] == [[[1, "v1"]]]
+
+
+def test_process_when_one_message_is_late_and_another_refused_fails_the_late_one_alone() -> None:
+    def answer(_: str, request: dict[str, Any]) -> dict[str, Any]:
+        if request["QueueUrl"] == "process":
+            return accepting(_, request)
+        codes = {"0": "InternalFailure", "1": "InvalidMessageContents"}
+        failed = [{"Id": e["Id"], "SenderFault": e["Id"] == "1", "Code": codes[e["Id"]]} for e in request["Entries"]]
+        # Sent again by itself, the second message's row has the first place.
+        if len(failed) == 1 and '"id2"' in request["Entries"][0]["MessageBody"]:
+            failed = [{"Id": "0", "SenderFault": True, "Code": codes["1"]}]
+        return {"Failed": failed}
+
+    class Hurried(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            return 0
+
+    sqs = FakeClient(answer)
+    assert failures(process.run(event(batch(1), batch(2)), sqs, CONFIG, Hurried())) == ["m0"]
+    alone = [b for b in sqs.sent() if b.error]
+    assert [(b.rows[0][0], b.error.reason) for b in alone if b.error] == [(2, "refused_by_queue")]
+
+
 def test_capture_when_a_message_is_refused_names_the_first_record_not_durable() -> None:
     def second_refused(_: str, request: dict[str, Any]) -> dict[str, Any]:
         return {"Failed": [{"Id": "1", "SenderFault": True, "Code": "X"}]}

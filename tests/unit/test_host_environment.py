@@ -56,6 +56,14 @@ def test_child_environment_when_packages_are_the_user_s_own_says_where_they_are(
     assert "PYTHONUSERBASE" not in child_environment({})
 
 
+def test_child_environment_when_installed_leaves_the_search_for_packages_to_python(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert child_environment({})["PYTHONPATH"] == str(ROOT)
+    monkeypatch.setattr(site, "getsitepackages", lambda: [str(tmp_path), str(ROOT)])
+    assert "PYTHONPATH" not in child_environment({})
+
+
 def test_child_environment_when_a_child_starts_imports_nothing_of_its_working_folder(tmp_path: Path) -> None:
     hostile.make_folder(tmp_path / "here")
     code = (

@@ -125,10 +125,8 @@ def test_clients_when_given_another_session_use_what_that_one_reads(
 
 
 _LOAD_TEST = """
-import sys
-sys.path.insert(0, sys.argv[1])
 import locust
-import uploads
+from loadtests import uploads
 client = uploads.make_s3_client()
 try:
     client.list_buckets()
@@ -142,7 +140,7 @@ def test_load_test_client_when_the_machine_is_hostile_calls_what_aws_endpoint_ur
 ) -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", _LOAD_TEST, str(root / "loadtests")],
+        [sys.executable, "-c", _LOAD_TEST],
         # gevent and Locust, started by hand, take their own options from the user.
         env={k: v for k, v in os.environ.items() if not k.startswith(("LOCUST_", "GEVENT_"))}
         | {"AWS_ENDPOINT_URL": engine.url, "PYTHONPATH": str(root), "SSLKEYLOGFILE": ""},

@@ -14,7 +14,9 @@ from harness.errors import UsageError
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add `--chaos` and `--chaos-began` to a process' options."""
-    parser.add_argument("--chaos", type=_rules, default=(), metavar="FILE", help="TOML file of faults to inject")
+    parser.add_argument(
+        "--chaos", type=_rules, default=(), metavar="FILE", help="faults to inject: a TOML file, or an example's name"
+    )
     parser.add_argument(
         "--chaos-began",
         type=float,

@@ -13,6 +13,9 @@ from typing import Any
 from harness.data_plane.chaos import services
 from harness.errors import UsageError
 
+EXAMPLES = Path(__file__).parent / "examples"
+"""Rules that come with the harness: files that can be given by their names alone."""
+
 ANY = "*"
 MAX_SECONDS = 900.0
 """The longest delay of one request: longer than any client waits, and than a function may run."""
@@ -93,14 +96,25 @@ class RuleSet:
         return [{"rule": rule.number, **rule.said} for rule in self.rules]
 
 
+def example_names() -> list[str]:
+    """Return the names of the rules that come with the harness."""
+    return sorted(path.stem for path in EXAMPLES.glob("*.toml"))
+
+
 def read_rules(path: Path) -> RuleSet:
-    """Return the rules of a file; raises UsageError naming the file, the rule, the key and the value."""
+    """Return the rules of a file, or of the example of that name; `./NAME` is always a file.
+
+    Raises UsageError naming the file, the rule, the key and the value.
+    """
+    if str(path) in example_names():
+        path = EXAMPLES / f"{path}.toml"
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(
-            f"chaos rules {path} cannot be read: {why}", hint="name a TOML file of [[rule]] tables"
+            f"chaos rules {path} cannot be read: {why}",
+            hint=f"name a TOML file of [[rule]] tables, or an example: {', '.join(example_names())}",
         ) from None
     return parse_rules(text, str(path))
 

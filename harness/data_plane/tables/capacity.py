@@ -289,6 +289,11 @@ class Ledger:
         finally:
             self._paused = False
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether everything is admitted and nothing counted just now, so that no charge need be computed."""
+        return self._paused
+
     def count_stream_read(self, key: TableKey) -> None:
         """Count a call of GetRecords on a table's stream."""
         if not self._paused:

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from harness.data_plane.tables import update_expressions
-from harness.errors import EngineError
+from harness.errors import REINSTALL, EngineError
 
 SUPPORTED_VERSION = "1.5.33"
 _REAPER_THREAD = "dynamodb-ttl-reaper"
@@ -181,7 +181,7 @@ def load() -> Any:
     if found != SUPPORTED_VERSION:
         raise EngineError(
             f"MiniStack {found} is installed, {SUPPORTED_VERSION} is needed",
-            hint="install from requirements.lock (make setup)",
+            hint=REINSTALL,
         )
     with _without_reaper():
         module: Any = import_module("ministack.services.dynamodb")

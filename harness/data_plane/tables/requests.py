@@ -124,3 +124,23 @@ DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     for kind in (BatchWriteItem, PutItem, DeleteItem, GetItem, BatchGetItem, Scan, Query)
 }
 """By operation."""
+
+
+def entry_json(entry: Write) -> bytes:
+    """Return an entry of BatchWriteItem as JSON, to be returned unprocessed."""
+    if entry.PutRequest is not None:
+        return b'{"PutRequest":{"Item":%b}}' % bytes(entry.PutRequest.Item)
+    assert entry.DeleteRequest is not None
+    return b'{"DeleteRequest":{"Key":%b}}' % bytes(entry.DeleteRequest.Key)
+
+
+def rest_json(asked: KeysAndAttributes) -> bytes:
+    """Return what BatchGetItem asked of one table as JSON, to be returned unprocessed."""
+    members = [b'"Keys":[%b]' % b",".join(bytes(raw) for raw in asked.Keys)]
+    if asked.ConsistentRead:
+        members.append(b'"ConsistentRead":true')
+    if asked.ProjectionExpression is not None:
+        members.append(b'"ProjectionExpression":' + msgspec.json.encode(asked.ProjectionExpression))
+    if asked.ExpressionAttributeNames:
+        members.append(b'"ExpressionAttributeNames":' + msgspec.json.encode(asked.ExpressionAttributeNames))
+    return b"{%b}" % b",".join(members)

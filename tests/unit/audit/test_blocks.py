@@ -71,17 +71,22 @@ def everything() -> tuple[dict[int, dict[str, Any]], Places]:
     return items, Places(quarantined, dlqs)
 
 
+def compact(item: Mapping[str, Any]) -> bytes:
+    return json.dumps(item, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 class FakeReader:
     """Reads from a dict."""
 
     def __init__(self, items: Mapping[int, dict[str, Any]]) -> None:
         self.items = items
 
-    def read(self, _source: str, rows: Iterable[int]) -> dict[int, dict[str, Any]]:
-        return {row: self.items[row] for row in rows if row in self.items}
+    def read(self, _source: str, rows: Iterable[int]) -> list[bytes]:
+        return [compact(self.items[row]) for row in rows if row in self.items]
 
-    def read_status(self, source: str, rows: Iterable[int]) -> dict[int, dict[str, Any]]:
-        return {row: {k: item[k] for k in (KEY, STATUS)} for row, item in self.read(source, rows).items()}
+    def read_status(self, _source: str, rows: Iterable[int]) -> list[bytes]:
+        found = [self.items[row] for row in rows if row in self.items]
+        return [compact({k: item[k] for k in (KEY, STATUS)}) for item in found]
 
     def close(self) -> None:
         pass
@@ -139,6 +144,15 @@ damage = st.sampled_from(
         "no mark",
         "null",
         "dlq",
+        "number as text",
+        "number with zeros",
+        "number in a column",
+        "no time",
+        "number as time",
+        "quoted time",
+        "other order",
+        "longer rule",
+        "empty text",
     ]
 )
 
@@ -170,6 +184,25 @@ def test_short_way_when_rows_are_damaged_finds_what_the_long_way_finds(damaged: 
             del item["_risk_band"]
         elif kind == "null":
             item["merchant"] = {"NULL": True}
+        elif kind == "number as text":
+            item["_amount_base"] = {"S": item["_amount_base"]["N"]}
+        elif kind == "number with zeros":
+            number = item["_amount_base"]["N"]
+            item["_amount_base"] = {"N": number + ("00" if "." in number else ".00")}
+        elif kind == "number in a column":
+            item["card_last4"] = {"N": item["card_last4"]["S"]}
+        elif kind == "no time":
+            del item[INSERTED_AT]
+        elif kind == "number as time":
+            item[PROCESSED_AT] = {"N": "1"}
+        elif kind == "quoted time":
+            item[PROCESSED_AT] = {"S": '"%s\\'}
+        elif kind == "other order":
+            items[row] = dict(reversed(item.items()))
+        elif kind == "longer rule":
+            item["_risk_band"] = {"S": item["_risk_band"]["S"] + "0"}
+        elif kind == "empty text":
+            item["note"] = {"S": ""}
     found, wanted = audited(items, places).to_json(), judged(items, places).to_json()
     for report in (found, wanted):
         report["findings"] = [{k: v for k, v in f.items() if k != "key"} for f in report["findings"]]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from harness.audit.model import MAX_FINDINGS, AuditReport, Item, Places, judge
+from harness.audit.model import MAX_FINDINGS, QUARANTINED, AuditReport, Item, Place, Places, dlq, judge
 from harness.corpus import ExpectedRow, Outcome
 
 CELLS = ("TX1", "12.50", "EUR")
@@ -22,7 +22,7 @@ def item(status: str = "processed", cells: tuple[str, ...] = CELLS, own: Mapping
 
 def places(
     quarantined: Mapping[int, list[str]] | None = None,
-    whole_object: str = "",
+    whole_object: Place | None = None,
     **dlqs: Mapping[int, list[str]],
 ) -> Places:
     return Places(quarantined or {}, dlqs, whole_object)
@@ -228,28 +228,34 @@ def test_judge_when_letters_come_more_than_once_counts_the_copies() -> None:
     assert report.conserved
 
 
-@pytest.mark.parametrize("stage", ["clean", "quarantine"])
-def test_judge_when_the_whole_object_was_given_up_counts_every_row_there(stage: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "quarantined", "dead"),
+    [(dlq("clean"), {}, {"clean": {"whole object": 2}}), (QUARANTINED, {"whole object": 2}, {})],
+)
+def test_judge_when_the_whole_object_was_given_up_counts_every_row_there(
+    place: Place, quarantined: dict[str, int], dead: dict[str, dict[str, int]]
+) -> None:
     report = AuditReport()
     for row in (1, 2):
-        judge(report, row, None, places(whole_object=stage), None, None)
+        judge(report, row, None, places(whole_object=place), None, None)
     assert report.conserved
-    assert report.to_json()["dead_letters"] == {stage: {"whole object": 2}}
+    assert report.quarantined == quarantined
+    assert report.to_json()["dead_letters"] == dead
 
 
 def test_judge_when_the_whole_object_was_given_up_but_the_row_was_updated_counts_it_updated() -> None:
-    report = verdict(item(), places(whole_object="clean"), expect())
+    report = verdict(item(), places(whole_object=dlq("clean")), expect())
     assert report.conserved
     assert (report.updated, report.dead_lettered) == (1, 0)
 
 
 def test_judge_when_the_whole_object_was_given_up_but_the_row_was_inserted_says_lost() -> None:
-    report = verdict(item("inserted", own={}), places(whole_object="clean"), expect())
+    report = verdict(item("inserted", own={}), places(whole_object=dlq("clean")), expect())
     assert problem(report) == ("lost", "inserted but never updated")
 
 
 def test_judge_when_the_whole_object_was_given_up_and_updates_were_expected_is_not_as_expected() -> None:
-    report = verdict(None, places(whole_object="clean"), expect())
+    report = verdict(None, places(whole_object=dlq("clean")), expect())
     assert report.conserved
     assert not report.as_expected
 

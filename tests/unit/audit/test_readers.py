@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from handlers.record_batch import RecordBatch, RowError, Source, encode
 from harness.audit import readers
+from harness.audit.model import QUARANTINED, dlq
 from harness.audit.readers import Outside, read_places
 
 ONE, TWO, OTHER = (Source("uploads", f"uploads/{name}.csv", "v1") for name in ("one", "two", "other"))
@@ -105,20 +106,20 @@ def test_read_places_when_there_is_one_source_lists_only_its_own_quarantine(worl
 def test_read_places_when_an_object_was_rejected_whole_says_so_for_it_alone(world: World) -> None:
     world.quarantine[f"quarantine/{ONE.source_id}/part-00000.jsonl"] = [{"row": 0, "reason": "not_csv"}]
     found = read_places(world.engine, world.deployment, [ONE, TWO])
-    assert (found[ONE.source_id].whole_object, found[ONE.source_id].quarantined) == ("quarantined", {})
-    assert found[TWO.source_id].whole_object == ""
+    assert (found[ONE.source_id].whole_object, found[ONE.source_id].quarantined) == (QUARANTINED, {})
+    assert found[TWO.source_id].whole_object is None
 
 
 @pytest.mark.parametrize("version", ["v1", None, "null"])
 def test_read_places_when_clean_gave_an_object_up_names_its_source(world: World, version: str | None) -> None:
     world.letters["CleanDlqUrl"] = [failed_invocation(ONE, version)]
     found = read_places(world.engine, world.deployment, [ONE, TWO])
-    assert (found[ONE.source_id].whole_object, found[TWO.source_id].whole_object) == ("clean DLQ", "")
+    assert (found[ONE.source_id].whole_object, found[TWO.source_id].whole_object) == (dlq("clean"), None)
 
 
 def test_read_places_when_clean_gave_another_version_up_does_not_count_it(world: World) -> None:
     world.letters["CleanDlqUrl"] = [failed_invocation(ONE, "v0")]
-    assert read_places(world.engine, world.deployment, [ONE])[ONE.source_id].whole_object == ""
+    assert read_places(world.engine, world.deployment, [ONE])[ONE.source_id].whole_object is None
 
 
 STRAYS = [
@@ -152,7 +153,7 @@ def test_read_places_when_a_message_names_no_row_counts_it_and_calls_it_none(
     assert {name: sum(kinds.values()) for name, kinds in found.unattributed.items()} == {stage: 1}
     assert found[ONE.source_id].dlqs["process"] == {3: ["unknown_currency"]}
     assert sum(len(rows) for rows in found[ONE.source_id].dlqs.values()) == 1
-    assert found[ONE.source_id].whole_object == ""
+    assert found[ONE.source_id].whole_object is None
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_read_places_when_a_message_is_of_another_stage_does_not_count_its_rows(
     world.letters[queue] = [body]
     found = read_places(world.engine, world.deployment, [ONE])
     assert not any(found[ONE.source_id].dlqs.values())
-    assert found[ONE.source_id].whole_object == ""
+    assert found[ONE.source_id].whole_object is None
     [(kind, count)] = found.unattributed[queue.removesuffix("DlqUrl").lower()].items()
     assert kind.endswith("of another stage")
     assert count == 1
@@ -186,7 +187,7 @@ def test_read_places_when_messages_are_of_other_objects_counts_them_apart(world:
 def test_read_places_when_a_destination_has_the_event_alone_names_its_source(world: World) -> None:
     world.letters["CleanDlqUrl"] = [json.dumps(json.loads(failed_invocation(ONE, "v1"))["requestPayload"])]
     found = read_places(world.engine, world.deployment, [ONE])
-    assert found[ONE.source_id].whole_object == "clean DLQ"
+    assert found[ONE.source_id].whole_object == dlq("clean")
     assert dict(found.unattributed) == {}
 
 

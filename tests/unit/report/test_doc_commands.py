@@ -15,17 +15,17 @@ import yaml
 
 from harness.commands.application import app
 from harness.engines.registry import CAPACITIES, ENGINES
-from harness.gate.calibrate import calibrate
 from harness.load.schedule import ARRIVALS, SHAPES
 from harness.suites.catalogue import summaries
+from tools.gate.calibrate import calibrate
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLACEHOLDERS = {"SUITE": "ci", "FOLDER": "runs/latest", "...": "junit", "…": "", "NN": "1"}
 NOT_OURS = {"AWS_ACCESS_KEY_ID", "AWS_CA_BUNDLE"}
 """Variables that the pages name and the project does not: other programs', and those that it does not heed."""
 
-LOCUST_OPTIONS = {"-f", "--web-host", "--headless", "--users", "--worker", "--master-host", "--master-port"}
+LOCUST_OPTIONS = {"--web-host", "--headless", "--users", "--worker", "--master-host", "--master-port"}
 """Options of Locust itself that the pages use; ours come from loadtests/locustfile.py."""
 
 
@@ -57,8 +57,8 @@ def commands(pattern: str) -> list[tuple[str, str, bool]]:
 HARNESS = commands(r"(?:\.venv/bin/|python -m )?harness")
 COMPOSE = commands(r"docker compose (?:-f \S+ )*run --rm harness")
 MAKE = commands("make")
-LOCUST = commands("locust")
-CALIBRATE = commands(r"python -m harness\.gate\.calibrate")
+LOCUST = commands("python -m loadtests")
+CALIBRATE = commands(r"python -m tools\.gate\.calibrate")
 
 
 def words_of(text: str) -> list[str]:
@@ -172,7 +172,7 @@ def test_variables_when_a_page_names_them_are_read_somewhere() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_when_a_page_names_them_are_there(page: Path) -> None:
     text = page.read_text()
-    for path in set(re.findall(r"`((?:harness|handlers|loadtests|tests|docs)/[\w./-]*)`", text)):
+    for path in set(re.findall(r"`((?:harness|handlers|loadtests|tests|tools|docs)/[\w./-]*)`", text)):
         assert (ROOT / path).exists(), path
     for target in re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", text):
         assert (page.parent / target).exists(), target

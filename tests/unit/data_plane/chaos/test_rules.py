@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.data_plane.chaos.rules import Drop, Error, Latency, Partial, parse_rules, read_rules
+from harness.data_plane.chaos.rules import Drop, Error, Latency, Partial, example_names, parse_rules, read_rules
 from harness.errors import UsageError
 from tests.unit.data_plane.chaos.support import one
 
@@ -128,8 +128,23 @@ def test_file_when_it_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_examples_are_rules() -> None:
-    folder = Path(__file__).parents[4] / "examples" / "chaos"
-    found = sorted(folder.glob("*.toml"))
-    assert found
-    for path in found:
-        assert read_rules(path).rules
+    assert "ingestion" in example_names()
+    for name in example_names():
+        assert read_rules(Path(name)).rules
+
+
+def test_example_when_a_file_has_its_name_is_meant_unless_the_folder_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ingestion").write_text(
+        '[[rule]]\nservice = "sqs"\noperation = "SendMessage"\neffect = "drop"\nwhen = "after"\n'
+    )
+    assert len(read_rules(Path("ingestion")).rules) > 1
+    assert len(read_rules(Path.cwd() / "ingestion").rules) == 1
+
+
+def test_file_when_there_is_none_the_examples_are_named() -> None:
+    with pytest.raises(UsageError) as refused:
+        read_rules(Path("ingest"))
+    assert "ingestion" in refused.value.hint

@@ -1,4 +1,4 @@
-"""Measures how often the gate is wrong: `python -m harness.gate.calibrate --help`.
+"""Measures how often the gate is wrong: `python -m tools.gate.calibrate --help`.
 
 Collects a pool of real trials of three versions that take turns: base, the same with nothing planted (0%), and one with
 a slowdown planted in one handler. Gates are then drawn from the pool: pairs with replacement, half of them from rounds
@@ -29,12 +29,12 @@ from harness.entry import enter
 from harness.errors import EnvironmentProblem, UsageError
 from harness.gate.decide import differences_of, rule
 from harness.gate.model import Planned, Policy, Side, Trial, Verdict
-from harness.gate.plant import Kind, plant
 from harness.gate.trees import PACKAGES, Tree, materialise
 from harness.gate.trial import ProcessTrials, Workload, workspace
 from harness.metrics import Direction, Metric
 from harness.stats.paired import SEED, is_regressed, smallest_detectable_change
 from harness.suites.model import load_suite
+from tools.gate.plant import Kind, plant
 
 THRESHOLDS = (1.05, 1.06, 1.07, 1.08, 1.1)
 _ROUND = (("same", Side.HEAD), ("same", Side.BASE), ("slow", Side.HEAD))

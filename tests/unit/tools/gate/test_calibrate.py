@@ -15,11 +15,11 @@ import pytest
 from rich.console import Console
 
 from harness.errors import EnvironmentProblem, UsageError
-from harness.gate import calibrate
-from harness.gate.calibrate import collect, draw, found_by, read
 from harness.gate.model import Planned, Policy, Side, Trial, Verdict
-from harness.gate.plant import Kind, plant
 from tests.unit.gate.support import CPU, RATE, metrics, trial
+from tools.gate import calibrate
+from tools.gate.calibrate import collect, draw, found_by, read
+from tools.gate.plant import Kind, plant
 
 POLICY = Policy(pairs=12, deciding=(RATE, CPU))
 
@@ -151,7 +151,7 @@ class Made:
 
 def pool_of(path: Path, rounds: int, monkeypatch: pytest.MonkeyPatch, factor: float = 1.15, lost: int = 0) -> Any:
     clock = iter(range(10_000))
-    monkeypatch.setattr("harness.gate.calibrate.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("tools.gate.calibrate.time.monotonic", lambda: float(next(clock)))
     order: list[tuple[int, Side]] = []
     trials: Any = {"same": Made(1.0, order, lost), "slow": Made(factor, order)}
     while len(calibrate._lines(path)) < rounds:

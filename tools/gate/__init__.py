@@ -1,0 +1,1 @@
+"""How often the gate is wrong: a slowdown planted, trials collected, gates drawn from them."""
