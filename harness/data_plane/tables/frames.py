@@ -67,24 +67,13 @@ def length_at(data: bytes, at: int = 0) -> int:
     return int.from_bytes(data[at + 4 : at + 8], "little")
 
 
-_SIZE_AT = struct.calcsize("<IIBxHH")
-"""Where the size of the item is in a header."""
-
-
-def size_at(data: bytes, at: int) -> int:
-    """Return the item's size in the frame at `at`, of which the header must be there."""
-    return int.from_bytes(data[at + _SIZE_AT : at + _SIZE_AT + 4], "little")
-
-
-def same_length(data: bytes, at: int, pk: bytes, sk: bytes, image: bytes) -> bool:
-    """Tell whether the frame at `at`, of the same key, has an image as long as `image`."""
-    return length_at(data, at) == HEADER_SIZE + len(pk) + len(sk) + len(image)
-
-
-def image_at(data: bytes, at: int) -> bytes:
-    """Return the image of the whole frame at `at`."""
-    _, length, _, pk_length, sk_length = HEADER.unpack_from(data, at)[:5]
-    return data[at + HEADER_SIZE + pk_length + sk_length : at + length]
+def version_at(data: bytes, at: int) -> tuple[int, bytes] | None:
+    """Return the item's size and its image in the frame at `at`, or None when `data` ends before the frame does."""
+    if len(data) - at < HEADER_SIZE:
+        return None
+    _, length, _, pk_length, sk_length, size, _, _ = HEADER.unpack_from(data, at)
+    end = at + length
+    return (size, data[at + HEADER_SIZE + pk_length + sk_length : end]) if end <= len(data) else None
 
 
 def is_valid(data: bytes, at: int = 0) -> bool:

@@ -114,29 +114,25 @@ class Log:
             raise ValueError(f"no frame at {offset} of {self.path}")
         return found
 
-    def buffers_at(self, offsets: Sequence[int]) -> list[tuple[bytes, int]]:
-        """Return for each offset, which must be the start of a frame, bytes and where the whole frame begins in them.
+    def versions_at(self, offsets: Sequence[int]) -> dict[int, tuple[int, bytes]]:
+        """Return by offset, each of which must be the start of a frame, size and image of the item.
 
         Frames that lie near each other are read together.
         """
         order = sorted(offsets)
-        found: dict[int, tuple[bytes, int]] = {}
-        begin = 0
+        found: dict[int, tuple[int, bytes]] = {}
+        data, start = b"", 0
         for at, offset in enumerate(order):
-            last = at + 1 == len(order)
-            if not last and order[at + 1] - offset <= MAX_GAP and order[at + 1] - order[begin] <= CHUNK:
-                continue
-            start = order[begin]
-            data = self.read(start, offset - start + READ_AHEAD)
-            for each in order[begin : at + 1]:
-                place = each - start
-                length = frames.length_at(data, place)
-                if place + length <= len(data):
-                    found[each] = data, place
-                else:
-                    found[each] = self.read(each, length), 0
-            begin = at + 1
-        return [found[offset] for offset in offsets]
+            version = frames.version_at(data, offset - start)
+            if version is None:
+                data, start = self.read(offset, _stretch(order, at) + READ_AHEAD), offset
+                version = frames.version_at(data, 0)
+            if version is None:
+                version = frames.version_at(self.read(offset, frames.length_at(data)), 0)
+            if version is None:
+                raise ValueError(f"no frame at {offset} of {self.path}")
+            found[offset] = version
+        return found
 
     def starts_frame(self, offset: int) -> bool:
         """Tell whether a frame with the right checksum starts at `offset`."""
@@ -196,3 +192,11 @@ class Log:
         self.close()
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+
+def _stretch(order: Sequence[int], first: int) -> int:
+    """Return how far it is from the offset at `first` to the last of those that are worth reading with it."""
+    last = first
+    while last + 1 < len(order) and order[last + 1] - order[last] <= MAX_GAP and order[last + 1] - order[first] <= CHUNK:
+        last += 1
+    return order[last] - order[first]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -34,6 +35,7 @@ SIGHTINGS = 4
 """Requests of a shape before an expression is made for it, which takes as long as reading some ten requests."""
 MAX_ATTRIBUTES = 200
 _MAX_COUNTED = 64
+_SCALARS = frozenset(("S", "N", "NULL"))
 
 _PLAIN = rb'[^"\\\x00-\x1f]'
 _TEXT = _PLAIN + rb'*+(?:\\["\\bfnrt]' + _PLAIN + rb"*+)*+"
@@ -77,7 +79,7 @@ class RowReader:
         """Take note of the shape of an item that was accepted as it came."""
         item = orjson.loads(image)
         shape = tuple((name, "N" if "N" in value else "S") for name, value in item.items())
-        if shape in self._known or len(shape) > MAX_ATTRIBUTES:
+        if shape in self._known or len(shape) > MAX_ATTRIBUTES or not self._has_rows(item):
             return
         if len(self._seen) >= _MAX_COUNTED and shape not in self._seen:
             self._seen.clear()
@@ -93,6 +95,11 @@ class RowReader:
         del self._seen[shape]
         self._known.add(shape)
         self._patterns.insert(0, pattern)
+
+    def _has_rows(self, item: dict[str, dict[str, Any]]) -> bool:
+        """Tell whether an expression can stand for items like this: keys and values are of scalar types, none binary."""
+        key_types = {self._schema.pk_type, self._schema.sk_type}
+        return "B" not in key_types and all(value.keys() <= _SCALARS for value in item.values())
 
     def read(self, body: bytes, start: int, most: int) -> list[Row] | None:
         """Return up to `most` items of distinct keys that a request puts, None when it is not certainly valid.

@@ -36,6 +36,9 @@ class Version(NamedTuple):
     size: int
 
 
+_ABSENT = Version(b"", 0)
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace the file at `path` in one step; raises OSError."""
     temporary = path.with_suffix(".new")
@@ -141,6 +144,12 @@ class TableStore:
         self.bytes += size - (old.size if old else 0)
         return old
 
+    def get_all(self, keys: Sequence[tuple[bytes, bytes]]) -> list[Version | None]:
+        """Return the items with these keys, None where there is none."""
+        locations = [self.index.get(*key) for key in keys]
+        found = self._versions(locations)
+        return [found[location] if location else None for location in locations]
+
     def put_all(self, rows: Sequence[tuple[bytes, bytes, bytes, int]]) -> list[int]:
         """Store items of distinct keys, each given as `put`'s arguments, and return the sizes of the versions before.
 
@@ -149,38 +158,28 @@ class TableStore:
         hashes = [hash_of(row[0]) for row in rows]
         get = self.index.get
         befores = [get(row[0], row[1], hashed) for row, hashed in zip(rows, hashes, strict=True)]
-        found = self._buffers([location for location in befores if location]) if any(befores) else {}
+        found = self._versions(befores)
         now = self._clock()
         sizes = []
-        for row, hashed, before in zip(rows, hashes, befores, strict=True):
-            pk, sk, image, size = row
-            old = 0
-            if before:
-                data, at = found[before]
-                old = frames.size_at(data, at)
-                if frames.same_length(data, at, pk, sk, image) and same_item(frames.image_at(data, at), image):
-                    sizes.append(old)
-                    continue
+        for (pk, sk, image, size), hashed, before in zip(rows, hashes, befores, strict=True):
+            old = found[before] if before else _ABSENT
+            sizes.append(old.size)
+            if before and same_item(old.image, image):
+                continue
             self._append(MODIFY if before else INSERT, pk, sk, image, size, before, hashed, now)
-            self.bytes += size - old
-            sizes.append(old)
+            self.bytes += size - old.size
         return sizes
 
-    def sizes(self, keys: Sequence[tuple[bytes, bytes]]) -> list[int]:
-        """Return the sizes of the items with these keys, 0 where there is none; images are not looked at."""
-        locations = [self.index.get(*key) for key in keys]
-        found = self._buffers([location for location in locations if location])
-        return [frames.size_at(*found[location]) if location else 0 for location in locations]
-
-    def _buffers(self, locations: Sequence[int]) -> dict[int, tuple[bytes, int]]:
-        """Return by location bytes and where the frame begins in them."""
+    def _versions(self, locations: Sequence[int]) -> dict[int, Version]:
+        """Return by location the versions that are there; 0 is no location."""
         by_log: dict[int, list[int]] = {}
         for location in locations:
-            by_log.setdefault(location >> _LOG_BITS, []).append(location & _OFFSET)
+            if location:
+                by_log.setdefault(location >> _LOG_BITS, []).append(location & _OFFSET)
         return {
-            number << _LOG_BITS | offset: buffer
+            number << _LOG_BITS | offset: Version(image, size)
             for number, offsets in by_log.items()
-            for offset, buffer in zip(offsets, self.log(number).buffers_at(offsets), strict=True)
+            for offset, (size, image) in self.log(number).versions_at(offsets).items()
         }
 
     def delete(self, pk: bytes, sk: bytes = b"", *, expired: bool = False) -> Version | None:

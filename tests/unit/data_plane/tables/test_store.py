@@ -73,8 +73,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.items.update(rows)
 
     @rule(keys=st.lists(st.tuples(pks, sks)))
-    def sizes(self, keys: list[tuple[bytes, bytes]]) -> None:
-        assert self.store.sizes(keys) == [len(self.items.get(key, b"")) for key in keys]
+    def get_all(self, keys: list[tuple[bytes, bytes]]) -> None:
+        found = self.store.get_all(keys)
+        assert found == [Version(self.items[key], len(self.items[key])) if key in self.items else None for key in keys]
 
     @rule(pk=pks, sk=sks, expired=st.booleans())
     def delete(self, pk: bytes, sk: bytes, expired: bool) -> None:
