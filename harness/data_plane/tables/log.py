@@ -197,6 +197,8 @@ class Log:
 def _stretch(order: Sequence[int], first: int) -> int:
     """Return how far it is from the offset at `first` to the last of those that are worth reading with it."""
     last = first
-    while last + 1 < len(order) and order[last + 1] - order[last] <= MAX_GAP and order[last + 1] - order[first] <= CHUNK:
+    while (
+        last + 1 < len(order) and order[last + 1] - order[last] <= MAX_GAP and order[last + 1] - order[first] <= CHUNK
+    ):
         last += 1
     return order[last] - order[first]

@@ -67,7 +67,7 @@ def slow(body: bytes, schema: KeySchema) -> list[Row] | None:
     try:
         entries = requests.DECODERS["BatchWriteItem"].decode(body).RequestItems["rows"]
         read = [read_item(entry.PutRequest.Item, schema) for entry in entries]
-    except (Exception,):  # noqa: BLE001 (whatever is wrong with a damaged request)
+    except Exception:  # noqa: BLE001 (whatever is wrong with a damaged request)
         return None
     found = [tuple(item) for item in read if item is not None]
     distinct = {row[:2] for row in found}
