@@ -97,7 +97,7 @@ class RowReader:
         self._patterns.insert(0, pattern)
 
     def _has_rows(self, item: dict[str, dict[str, Any]]) -> bool:
-        """Tell whether an expression can stand for items like this: keys and values are of scalar types, none binary."""
+        """Tell whether an expression can stand for items like this: all values scalar, no key of them binary."""
         key_types = {self._schema.pk_type, self._schema.sk_type}
         return "B" not in key_types and all(value.keys() <= _SCALARS for value in item.values())
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.data_plane.tables import requests
-from harness.data_plane.tables.items import MAX_ITEM, read_item
+from harness.data_plane.tables.items import MAX_ITEM, NOT_DECODED, read_item
 from harness.data_plane.tables.keys import KeySchema
 from harness.data_plane.tables.rows import MAX_SHAPES, SIGHTINGS, Row, RowReader, table_name
 from tests.depth import examples

@@ -18,7 +18,7 @@ from harness.data_plane.tables.journal import FILE as JOURNAL
 from harness.data_plane.tables.journal import Journal
 from harness.data_plane.tables.keys import KeySchema
 from harness.data_plane.tables.shards import RETENTION_MS, ROLL_MS
-from harness.data_plane.tables.store import TableStore, same_item
+from harness.data_plane.tables.store import TableStore, Version, same_item
 from tests.depth import examples
 
 SCHEMA = KeySchema("id", "S", "n", "S")
