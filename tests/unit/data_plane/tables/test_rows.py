@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -11,8 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.data_plane.tables import requests
+from harness.data_plane.tables.catalog import HeldTable
 from harness.data_plane.tables.items import MAX_ITEM, NOT_DECODED, read_item
 from harness.data_plane.tables.keys import KeySchema
+from harness.data_plane.tables.log import Log
 from harness.data_plane.tables.rows import MAX_SHAPES, SIGHTINGS, Row, RowReader, table_name
 from tests.depth import examples
 from tests.unit.data_plane.tables.conftest import stream, table
@@ -66,9 +70,11 @@ def slow(body: bytes, schema: KeySchema) -> list[Row] | None:
     """Read a request of puts into one table item by item; None when it is not certainly valid."""
     try:
         entries = requests.DECODERS["BatchWriteItem"].decode(body).RequestItems["rows"]
-        read = [read_item(entry.PutRequest.Item, schema) for entry in entries]
-    except Exception:  # noqa: BLE001 (whatever is wrong with a damaged request)
+    except (*NOT_DECODED, KeyError):
         return None
+    if any(entry.PutRequest is None or entry.DeleteRequest is not None for entry in entries):
+        return None
+    read = [read_item(entry.PutRequest.Item, schema) for entry in entries]
     found = [tuple(item) for item in read if item is not None]
     distinct = {row[:2] for row in found}
     return found if len(distinct) == len(read) and 0 < len(read) <= MOST else None
@@ -209,3 +215,75 @@ def test_a_service_answers_stores_and_counts_alike_before_and_after_it_has_learn
         clocked.service.close()
     assert answers[0] == answers[1]
     assert answers[0][3] == 9
+
+
+def test_every_short_escape_is_read_as_item_by_item() -> None:
+    body = batch([{**ROW, "a": {"S": '\\\\"\\ \b\f\n\r\t \\'}}])
+    assert fast(body, READERS[None, False]) == slow(body, SCHEMA) is not None
+
+
+@pytest.mark.parametrize(
+    ("schema", "item"),
+    [
+        (KeySchema("id", "B"), {"id": {"B": "YWJj"}, "a": {"S": "x"}}),
+        (KeySchema("id", "S", "n", "B"), {"id": {"S": "k"}, "n": {"B": "YWJj"}}),
+        (SCHEMA, {"id": {"S": "k"}, "a": {"L": []}}),
+        (SCHEMA, {"id": {"S": "k"}, "a": {"BOOL": True}}),
+    ],
+)
+def test_no_expression_is_made_for_binary_keys_and_other_types(schema: KeySchema, item: dict[str, Any]) -> None:
+    known = RowReader(schema)
+    for _ in range(SIGHTINGS):
+        known.learn(orjson.dumps(item))
+    texts_instead = {name: {"S": "not base64"} for name in item}
+    assert fast(batch([item]), known) is fast(batch([texts_instead]), known) is None
+
+
+@pytest.fixture
+def learned() -> Iterator[Clocked]:
+    """A service with a table that knows the shape of `ROW` and holds one."""
+    clocked = Clocked(shards=2)
+    clocked.call("CreateTable", **table("rows", **stream()))
+    held_by(clocked).rows = READERS[None, False]
+    assert send(clocked, batch([ROW]))[0] == 200
+    yield clocked
+    clocked.service.close()
+
+
+def held_by(clocked: Clocked) -> HeldTable:
+    return clocked.service.catalog.tables["000000000000", "us-east-1", "rows"]
+
+
+def send(clocked: Clocked, body: bytes) -> tuple[int, bytes]:
+    headers = {b"x-amz-target": b"DynamoDB_20120810.BatchWriteItem"}
+    status, _, answer = clocked.service.handle("/", headers, body)
+    return status, answer
+
+
+def test_a_full_disk_takes_back_rows_that_were_not_decoded(learned: Clocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = learned.call("Scan", TableName="rows"), held_by(learned).store.bytes
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(Log, "_write", no_room)
+        assert send(learned, batch([{**ROW, "a": {"S": "other"}}, SECOND]))[0] == 500
+    assert (learned.call("Scan", TableName="rows"), held_by(learned).store.bytes) == before
+    assert send(learned, batch([SECOND]))[0] == 200
+    assert learned.call("Scan", TableName="rows")["Count"] == 2
+
+
+@pytest.mark.parametrize("case", ["enforced", "indexed", "not plain"])
+def test_what_must_be_admitted_or_indexed_is_decoded(
+    learned: Clocked, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hot, held, scope = learned.service._hot, held_by(learned), ("000000000000", "us-east-1")
+    if case == "enforced":
+        monkeypatch.setattr(learned.service.ledger, "enforced", True)
+    elif case == "indexed":
+        held.indexed = True
+    else:
+        held.plain = False
+    assert not hot._put_rows(scope, batch([SECOND]))
+    assert held.store.count == 1
