@@ -69,7 +69,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Bill:
-    """What `rows` rows cost. `above_first_tier` are prices of which so much was used that AWS charges less than this."""
+    """What `rows` rows cost. `above_first_tier` are prices of which so much was used that AWS charges less."""
 
     rows: int
     lines: tuple[Line, ...]

@@ -15,14 +15,15 @@ from harness.errors import UsageError
 
 _FIELDS = ("amount", "per", "unit", "source", "read", "free", "first_tier")
 _USERS_SOURCE = "--prices"
+_MOST_DOLLARS, _MOST_UNITS, _FINEST = 1_000_000, 10**9, Decimal("1e-15")
 
 
 @dataclass(frozen=True)
 class Price:
     """What one service charges for one thing: `amount` dollars for `per` units.
 
-    `free` units a month cost nothing where the free tier counts; the amount holds up to `first_tier` units a month, above
-    which AWS charges less (None: everywhere). `read` is when the source was read.
+    `free` units a month cost nothing where the free tier counts; the amount holds up to `first_tier` units a month,
+    above which AWS charges less (None: everywhere). `read` is when the source was read.
     """
 
     amount: Decimal
@@ -59,7 +60,7 @@ def load_prices(path: Path | None = None) -> Prices:
     """Return the shipped prices with what a user's TOML file says instead.
 
     The file has the shipped table's keys and fields; what it leaves out stays. `key = "0.5"` is short for a table with
-    an amount. Raises UsageError, naming key and field, where a key or field is unknown, or a number is none or negative.
+    an amount. Raises UsageError, naming key and field, where one is unknown, or a number is none or negative.
     """
     shipped = shipped_prices()
     if path is None:
@@ -90,7 +91,7 @@ def _price(key: str, entry: Mapping[str, Any], base: Price | None, where: str) -
         raise UsageError(f"{where}: {key} has amount {entry['amount']!r}, which is no number")
     return Price(
         amount=_amount(fields["amount"], f"{where}: {key}"),
-        per=_count(fields["per"], f"{where}: {key} has per", least=1),
+        per=_per(fields["per"], f"{where}: {key} has per"),
         unit=_text(fields["unit"], f"{where}: {key} has unit"),
         source=_text(fields["source"], f"{where}: {key} has source"),
         read=_date(fields["read"], f"{where}: {key} has read"),
@@ -111,7 +112,17 @@ def _amount(value: object, where: str) -> Decimal:
         raise UsageError(f"{where} has amount {value!r}, which is no number")
     if amount < 0:
         raise UsageError(f"{where} has amount {value!r}, which is negative")
+    if amount > _MOST_DOLLARS or amount != amount.quantize(_FINEST):
+        raise UsageError(f"{where} has amount {value!r}, not one of at most {_MOST_DOLLARS:,} with 15 decimals")
     return amount
+
+
+def _per(value: object, where: str) -> int:
+    """Return a number of units; only by a power of ten every sum can be divided exactly."""
+    per = _count(value, where, least=1)
+    if set(str(per)) - {"0"} != {"1"} or not str(per).startswith("1") or per > _MOST_UNITS:
+        raise UsageError(f"{where} {value!r}, which is no power of ten up to {_MOST_UNITS:,}")
+    return per
 
 
 def _count(value: object, where: str, least: int = 0) -> int:

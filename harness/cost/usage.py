@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from fractions import Fraction
 from typing import Any
 
 EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
@@ -13,6 +14,10 @@ EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Over
 SQS_CHUNK_BYTES = 64 * 1024
 """Each 64 KB of a request's payload are billed as a request (Amazon SQS pricing)."""
 
+BY_THE_HOUR = frozenset({"write_capacity_hours", "read_capacity_hours", "metric_hours"})
+"""Amounts that a job has for every hour that it touches, however many rows it has."""
+
+_DECIMALS = 12
 MEGABYTES_PER_GB = 1024
 MS_PER_SECOND = 1000
 
@@ -23,8 +28,8 @@ class Usage:
 
     Lambda: `invocations` billed as requests; `billed_mb_ms`, memory in MB times billed milliseconds, of functions on
     `x86` and `arm`. SQS: requests, each 64 KB of payload one, of standard and FIFO queues; `sqs_empty_receives` are
-    those of them that brought nothing. DynamoDB: units on demand, capacity in units times hours provisioned, and calls of
-    GetRecords by Lambda (which cost nothing) and by others. `…_stored_bytes` are kept for a month. `metric_hours` are
+    those of them that brought nothing. DynamoDB: units on demand, capacity in units times hours provisioned, and calls
+    of GetRecords by Lambda (which cost nothing) and by others. `…_stored_bytes` are kept for a month. `metric_hours` are
     custom metrics times hours in which they had a value.
     """
 
@@ -63,6 +68,14 @@ class Usage:
         """Return `factor` times as much of everything."""
         return Usage(**{name: EXACT.multiply(value, factor) for name, value in asdict(self).items()})
 
+    def in_proportion(self, rows: int, of_rows: int) -> Usage:
+        """Return what `rows` rows use where `of_rows` use this. What a job has by the hour and not by the row stays."""
+        amounts = {
+            name: value if name in BY_THE_HOUR else _proportion(value, rows, of_rows)
+            for name, value in asdict(self).items()
+        }
+        return Usage(**amounts)
+
     def to_json(self) -> dict[str, str]:
         """Return the amounts that are not 0, as decimal text: a binary float would change them."""
         return {name: format(value, "f") for name, value in asdict(self).items() if value}
@@ -97,6 +110,14 @@ class Workload:
         if self.rows <= 0:
             raise ValueError(f"a workload of {self.rows} rows")
 
+    def scaled(self, rows: int) -> Workload:
+        """Return the same job with another number of rows: in proportion, but for what it has by the hour
+        (`BY_THE_HOUR`). Amounts that do not come out even are rounded to 12 decimals. Raises ValueError for no rows."""
+        if rows <= 0:
+            raise ValueError(f"a workload of {rows} rows")
+        stages = {name: usage.in_proportion(rows, self.rows) for name, usage in self.stages.items()}
+        return Workload(rows, stages, self.notes)
+
     def total(self) -> Usage:
         """Return the sum over stages."""
         return sum(self.stages.values(), Usage())
@@ -111,6 +132,12 @@ class Workload:
         """Return what `to_json` gave; raises KeyError, TypeError or ValueError where it is something else."""
         stages = {str(name): Usage.from_json(usage) for name, usage in data["stages"].items()}
         return cls(int(data["rows"]), stages, tuple(str(note) for note in data["notes"]))
+
+
+def _proportion(value: Decimal, rows: int, of_rows: int) -> Decimal:
+    amount = Fraction(value) * rows / of_rows
+    # Fractions are exact; a quotient that does not end has to be cut somewhere.
+    return EXACT.divide(Decimal(round(amount * 10**_DECIMALS)), Decimal(10**_DECIMALS))
 
 
 def gb_seconds(mb_ms: Decimal) -> Decimal:
