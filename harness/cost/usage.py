@@ -29,8 +29,8 @@ class Usage:
     Lambda: `invocations` billed as requests; `billed_mb_ms`, memory in MB times billed milliseconds, of functions on
     `x86` and `arm`. SQS: requests, each 64 KB of payload one, of standard and FIFO queues; `sqs_empty_receives` are
     those of them that brought nothing. DynamoDB: units on demand, capacity in units times hours provisioned, and calls
-    of GetRecords by Lambda (which cost nothing) and by others. `…_stored_bytes` are kept for a month. `metric_hours` are
-    custom metrics times hours in which they had a value.
+    of GetRecords by Lambda (which cost nothing) and by others. `…_stored_bytes` are kept for a month. `metric_hours`
+    are custom metrics times hours in which they had a value.
     """
 
     invocations: Decimal = Decimal(0)

@@ -1,0 +1,57 @@
+"""How many requests SQS would bill for a queue. Pure."""
+
+from __future__ import annotations
+
+import orjson
+
+CHUNK_BYTES = 64 * 1024
+"""Each 64 KB of a request's payload are billed as one request (Amazon SQS pricing)."""
+
+
+class RequestMeter:
+    """Requests of one queue so far, each counted as often as it is billed.
+
+    `receives` brought messages, `empty_receives` none. `others` delete messages or change their visibility. What
+    was refused is not counted, and what only looks at or manages a queue is not either.
+    """
+
+    __slots__ = ("empty_receives", "others", "receives", "sends")
+
+    def __init__(self) -> None:
+        self.sends = 0
+        self.receives = 0
+        self.empty_receives = 0
+        self.others = 0
+
+    def sent(self, payload_bytes: int) -> None:
+        """Count a request that sends messages of so many bytes together."""
+        self.sends += chunks(payload_bytes)
+
+    def received(self, bodies: list[bytes]) -> None:
+        """Count a receive by the bodies that it brought, JSON strings with their quotes."""
+        # JSON is never shorter than the text: most answers need no closer look.
+        total = sum(map(len, bodies))
+        self.receives += 1 if total <= CHUNK_BYTES else chunks(sum(map(text_bytes, bodies)))
+
+    def to_json(self) -> dict[str, int]:
+        """Return plain data, in names as AWS's APIs have them."""
+        return {
+            "Sends": self.sends,
+            "Receives": self.receives,
+            "EmptyReceives": self.empty_receives,
+            "Others": self.others,
+        }
+
+
+def chunks(payload_bytes: int) -> int:
+    """Return as how many requests one with a payload of so many bytes is billed: at least one."""
+    return max(1, -(-payload_bytes // CHUNK_BYTES))
+
+
+def text_bytes(body: bytes) -> int:
+    """Return the bytes in UTF-8 of a text that is given as a JSON string with its quotes."""
+    quotes = body.count(b'\\"', 1, len(body) - 1)
+    if quotes == body.count(b"\\", 1, len(body) - 1):
+        # Escaped quotes alone, which is what JSON within a body has: no need to decode it.
+        return len(body) - 2 - quotes
+    return len(orjson.loads(body).encode("utf-8", "surrogatepass"))
