@@ -38,8 +38,10 @@ class UsageMeter:
         self._stored_bytes = 0
 
     def read(self, totals: Mapping[str, StageTotals]) -> None:
-        """Note what was used so far, with what the stages' logs told; raises EngineError. Call it before an audit, whose
-        own requests are in no bill."""
+        """Note what was used so far, with what the stages' logs told; raises EngineError.
+
+        Call it before an audit, whose own requests are in no bill.
+        """
         self._now, self._totals = self._look(), totals
         if self._now.consumption is not None:
             self._stored_bytes = sum(self._bytes_of(name) for name in self._now.consumption.tables)

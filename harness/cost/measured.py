@@ -88,7 +88,7 @@ def workload(measured: Measured) -> Workload:
         stages[stage] = replace(stages.get(stage, Usage()), metric_hours=Decimal(count * hours))
     stages[UPLOADED_TO] = stages.get(UPLOADED_TO, Usage()) + _objects(measured.objects)
     stages[TABLE] = _table(measured.table, hours)
-    return Workload(measured.rows, stages, (NOT_AWS, *measured.notes))
+    return Workload(measured.rows, stages, (NOT_AWS, *measured.notes), hours)
 
 
 def _lambda(use: FunctionUse) -> Usage:

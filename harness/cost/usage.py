@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from fractions import Fraction
 from typing import Any
@@ -97,18 +97,20 @@ class Usage:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a job of `rows` rows used, by stage; `table` is what no stage alone did to the tables.
+    """What a job of `rows` rows used, by stage; `table` is what no stage alone did to the tables. `hours` are those that
+    it touched.
 
     `notes` say what is not in it, or not as AWS would measure it.
     """
 
     rows: int
     stages: Mapping[str, Usage]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    hours: int = 1
 
     def __post_init__(self) -> None:
-        if self.rows <= 0:
-            raise ValueError(f"a workload of {self.rows} rows")
+        if self.rows <= 0 or self.hours <= 0:
+            raise ValueError(f"a workload of {self.rows} rows in {self.hours} hours")
 
     def scaled(self, rows: int) -> Workload:
         """Return the same job with another number of rows: in proportion, but for what it has by the hour
@@ -116,7 +118,7 @@ class Workload:
         if rows <= 0:
             raise ValueError(f"a workload of {rows} rows")
         stages = {name: usage.in_proportion(rows, self.rows) for name, usage in self.stages.items()}
-        return Workload(rows, stages, self.notes)
+        return Workload(rows, stages, self.notes, self.hours)
 
     def total(self) -> Usage:
         """Return the sum over stages."""
@@ -125,13 +127,13 @@ class Workload:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         stages = {name: usage.to_json() for name, usage in self.stages.items()}
-        return {"rows": self.rows, "stages": stages, "notes": list(self.notes)}
+        return {"rows": self.rows, "hours": self.hours, "stages": stages, "notes": list(self.notes)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Workload:
         """Return what `to_json` gave; raises KeyError, TypeError or ValueError where it is something else."""
         stages = {str(name): Usage.from_json(usage) for name, usage in data["stages"].items()}
-        return cls(int(data["rows"]), stages, tuple(str(note) for note in data["notes"]))
+        return cls(int(data["rows"]), stages, tuple(str(note) for note in data["notes"]), int(data["hours"]))
 
 
 def _proportion(value: Decimal, rows: int, of_rows: int) -> Decimal:
