@@ -61,12 +61,10 @@ def cost(
         own = workload_of(read_stored(run).data)
     own = own.scaled(scale or own.rows)
     published = published_workload().scaled(own.rows)
-    bills = {
-        "this run": bill(own, table, free_tier=free_tier),
-        "published": bill(published, table, free_tier=free_tier),
-    }
+    jobs = {"this run": own, "published": published}
     if monthly_files is not None:
-        bills["a month"] = bill(month_of(own, monthly_files), table, free_tier=free_tier)
+        jobs["a month"] = month_of(own, monthly_files)
+    bills = {name: bill(job, table, free_tier=free_tier) for name, job in jobs.items()}
     if as_json:
         print(json.dumps(_as_json(bills, own, published, table)))  # noqa: T201
         return
@@ -81,12 +79,8 @@ def _print(bills: dict[str, Bill], own: Workload, published: Workload, prices: P
     for title in ("by_stage", "by_service", "by_price"):
         out.print(_table(title.removeprefix("by_"), {name: getattr(made, title)() for name, made in bills.items()}))
         out.print()
-    out.print(
-        _table(
-            "all",
-            {name: {"total": made.total, "per million rows": made.per_million_rows} for name, made in bills.items()},
-        )
-    )
+    totals = {name: {"total": made.total, "per million rows": made.per_million_rows} for name, made in bills.items()}
+    out.print(_table("all", totals))
     say(f"\nthe author's tests: 6.6 TB of logs, {_dollars(_logs_of_author(prices))} dollars to ingest, in no column")
     for made in bills.values():
         for key in made.above_first_tier:

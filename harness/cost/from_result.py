@@ -16,6 +16,7 @@ NO_QUEUES = "requests to SQS are not in it: this result is older than their coun
 NO_STORAGE = "the table's storage and CloudWatch metrics are not in it: this result is older than their measure"
 LOGS_AT_ONE = "all logs stand with clean: this result does not tell them by stage"
 INCOMPLETE = "tables were started again meanwhile: units before that are not in it"
+WARM_UP = "functions' figures have the warm-up in them, which the tables' do not"
 _AGAIN = "make the result again: harness run"
 
 
@@ -46,7 +47,11 @@ def _measured(result: Mapping[str, Any]) -> Measured:
     if result["consumption"] is None:
         raise UsageError(f"its engine, {engine['name']}, does not tell what tables consumed", hint=_AGAIN)
     parameters, tables = result["parameters"], result["consumption"]["tables"].values()
-    notes = (NO_QUEUES, NO_STORAGE, LOGS_AT_ONE)
+    notes = [NO_QUEUES, NO_STORAGE, LOGS_AT_ONE]
+    if not result["consumption"]["complete"]:
+        notes.append(INCOMPLETE)
+    if "warmup_audit" in result:
+        notes.append(WARM_UP)
     return Measured(
         rows=int(result["audit"]["rows"]),
         seconds=float(result["pipeline_seconds"] or 0),
@@ -67,12 +72,12 @@ def _measured(result: Mapping[str, Any]) -> Measured:
             provisioned=provisioned(parameters),
         ),
         log_bytes={"clean": int(result["log_bytes"])},
-        notes=notes if result["consumption"]["complete"] else (*notes, INCOMPLETE),
+        notes=tuple(notes),
     )
 
 
 def _objects(result: Mapping[str, Any]) -> list[int]:
-    total, files = int(result["corpus"]["file_bytes"]), int(result.get("load", {}).get("files", 1))
+    total, files = int(result["corpus"]["file_bytes"]), max(1, int(result.get("load", {}).get("files", 1)))
     # A load tells the bytes of all its files together.
     return [total // files + (1 if number < total % files else 0) for number in range(files)]
 

@@ -20,8 +20,8 @@ IDLE = "idle polling"
 def month_of(workload: Workload, files: int) -> Workload:
     """Return what `files` such jobs a month use, all bytes kept for a month. Raises ValueError for no files.
 
-    Empty receives are not those measured: the pollers of each queue ask all month. Custom metrics are billed for the hours
-    that have a file, all of them at most; provisioned capacity is for all hours.
+    Empty receives are not those measured: the pollers of each queue ask all month. Custom metrics are billed for the
+    hours that have a file, all of them at most; provisioned capacity is for all hours.
     """
     if files <= 0:
         raise ValueError(f"{files} files a month")
@@ -36,13 +36,17 @@ def month_of(workload: Workload, files: int) -> Workload:
 def _month(usage: Usage, files: int, hours: int) -> Usage:
     busy = usage.times(Decimal(files))
     capacity = {
-        name: EXACT.divide(asdict(usage)[name] * HOURS, Decimal(hours))
-        for name in ("write_capacity_hours", "read_capacity_hours")
+        name: _all_month(asdict(usage)[name], hours) for name in ("write_capacity_hours", "read_capacity_hours")
     }
     return replace(
         busy,
         **capacity,
         sqs_requests=max(Decimal(0), EXACT.subtract(busy.sqs_requests, busy.sqs_empty_receives)),
         sqs_empty_receives=Decimal(0),
-        metric_hours=min(busy.metric_hours, EXACT.divide(usage.metric_hours * HOURS, Decimal(hours))),
+        metric_hours=min(busy.metric_hours, _all_month(usage.metric_hours, hours)),
     )
+
+
+def _all_month(amount: Decimal, hours: int) -> Decimal:
+    """Return for all hours of the month what a job has in `hours` of them."""
+    return EXACT.divide(EXACT.multiply(amount, Decimal(HOURS)), Decimal(hours))

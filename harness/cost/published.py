@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from harness.cost.measured import FunctionUse, Measured, QueueUse, TableUse, workload
 from harness.cost.parameters import memory_mb
-from harness.cost.usage import Usage, Workload
+from harness.cost.usage import Workload
 
 ROWS = 558_000
 CLEAN_SECONDS = 90
@@ -55,8 +55,3 @@ def published_workload() -> Workload:
     )
     known = workload(measured)
     return Workload(known.rows, known.stages, NOTES, known.hours)
-
-
-def logs_of_all_tests() -> Usage:
-    """Return the 6.6 TB of logs that all of the author's tests wrote: of how many rows is not published."""
-    return Usage(log_bytes=LOG_GB_OF_ALL_TESTS * 2**30)

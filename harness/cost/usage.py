@@ -97,8 +97,8 @@ class Usage:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a job of `rows` rows used, by stage; `table` is what no stage alone did to the tables. `hours` are those that
-    it touched.
+    """What a job of `rows` rows used, by stage; `table` is what no stage alone did to the tables. `hours` are those
+    that it touched.
 
     `notes` say what is not in it, or not as AWS would measure it.
     """
