@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from decimal import Decimal
 
-from harness.cost.usage import EXACT, Usage, Workload
+from harness.cost.usage import EXACT, Usage, Workload, proportion
 
 HOURS = 720
 """Hours of a month of 30 days."""
@@ -36,17 +36,12 @@ def month_of(workload: Workload, files: int) -> Workload:
 def _month(usage: Usage, files: int, hours: int) -> Usage:
     busy = usage.times(Decimal(files))
     capacity = {
-        name: _all_month(asdict(usage)[name], hours) for name in ("write_capacity_hours", "read_capacity_hours")
+        name: proportion(asdict(usage)[name], HOURS, hours) for name in ("write_capacity_hours", "read_capacity_hours")
     }
     return replace(
         busy,
         **capacity,
         sqs_requests=max(Decimal(0), EXACT.subtract(busy.sqs_requests, busy.sqs_empty_receives)),
         sqs_empty_receives=Decimal(0),
-        metric_hours=min(busy.metric_hours, _all_month(usage.metric_hours, hours)),
+        metric_hours=min(busy.metric_hours, proportion(usage.metric_hours, HOURS, hours)),
     )
-
-
-def _all_month(amount: Decimal, hours: int) -> Decimal:
-    """Return for all hours of the month what a job has in `hours` of them."""
-    return EXACT.divide(EXACT.multiply(amount, Decimal(HOURS)), Decimal(hours))

@@ -71,7 +71,7 @@ class Usage:
     def in_proportion(self, rows: int, of_rows: int) -> Usage:
         """Return what `rows` rows use where `of_rows` use this. What a job has by the hour and not by the row stays."""
         amounts = {
-            name: value if name in BY_THE_HOUR else _proportion(value, rows, of_rows)
+            name: value if name in BY_THE_HOUR else proportion(value, rows, of_rows)
             for name, value in asdict(self).items()
         }
         return Usage(**amounts)
@@ -136,8 +136,9 @@ class Workload:
         return cls(int(data["rows"]), stages, tuple(str(note) for note in data["notes"]), int(data["hours"]))
 
 
-def _proportion(value: Decimal, rows: int, of_rows: int) -> Decimal:
-    amount = Fraction(value) * rows / of_rows
+def proportion(value: Decimal, part: int, whole: int) -> Decimal:
+    """Return `part` of a `whole` that has this value, rounded to 12 decimals."""
+    amount = Fraction(value) * part / whole
     # Fractions are exact; a quotient that does not end has to be cut somewhere.
     return EXACT.divide(Decimal(round(amount * 10**_DECIMALS)), Decimal(10**_DECIMALS))
 

@@ -45,7 +45,7 @@ def test_workload_of_nothing_is_refused(rows: int, hours: int) -> None:
 
 
 def test_scaled_when_rows_do_not_come_out_even_rounds_at_the_twelfth_decimal() -> None:
-    # 10 requests for 1,000 rows are 10 / 3 for a third of 1,000 rows' thousandth: 1,000 -> 333 rows is 3.33
+    # 10 x 333 / 1,000
     assert one(invocations=10).scaled(333).stages["insert"].invocations == Decimal("3.33")
     third = Workload(3, {"insert": Usage(invocations=Decimal(1))}).scaled(1)
     assert third.stages["insert"].invocations == Decimal("0.333333333333")
