@@ -31,3 +31,8 @@ def workloads(draw: st.DrawFn) -> Workload:
 def one(**amounts: int) -> Workload:
     """A workload of a thousand rows in which one stage used this."""
     return Workload(1000, {"insert": Usage(**{name: Decimal(value) for name, value in amounts.items()})})
+
+
+def amounts(*values: Decimal) -> list[object]:
+    """Amounts as a list that compares with whole numbers and decimals."""
+    return list(values)
