@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import orjson
+
+from harness.data_plane.queues.message import body_of
 
 CHUNK_BYTES = 64 * 1024
 """Each 64 KB of a request's payload are billed as one request (Amazon SQS pricing)."""
@@ -27,11 +31,13 @@ class RequestMeter:
         """Count a request that sends messages of so many bytes together."""
         self.sends += chunks(payload_bytes)
 
-    def received(self, bodies: list[bytes]) -> None:
-        """Count a receive by the bodies that it brought, JSON strings with their quotes."""
-        # JSON is never shorter than the text: most answers need no closer look.
-        total = sum(map(len, bodies))
-        self.receives += 1 if total <= CHUNK_BYTES else chunks(sum(map(text_bytes, bodies)))
+    def received(self, contents: Sequence[bytes]) -> None:
+        """Count a receive by the contents of the messages that it brought (`message.content`)."""
+        # A content is never shorter than the text in it: most answers need no closer look.
+        if sum(map(len, contents)) <= CHUNK_BYTES:
+            self.receives += 1
+        else:
+            self.receives += chunks(sum(text_bytes(body_of(content)) for content in contents))
 
     def to_json(self) -> dict[str, int]:
         """Return plain data, in names as AWS's APIs have them."""

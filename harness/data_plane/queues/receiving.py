@@ -106,7 +106,7 @@ def render(queue: Queue, messages: list[Message], asked: Receive, sender: bytes)
     token = queue.token.encode()
     everything = "All" in asked.system
     contents = queue.journal.contents(messages)
-    queue.meter.received([body_of(content) for content, _ in contents])
+    queue.meter.received([content for content, _ in contents])
     for message, (content, extra) in zip(messages, contents, strict=True):
         if everything and extra is None:
             # What nearly all messages are.

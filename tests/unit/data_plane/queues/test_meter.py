@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.data_plane.queues.message import content
 from harness.data_plane.queues.meter import RequestMeter, chunks, text_bytes
 from harness.data_plane.queues.paths import USAGE_PATH
 from tests.unit.data_plane.queues.api import MakeQueue
@@ -44,9 +45,9 @@ def test_text_bytes_of_escapes_are_counted_as_what_they_stand_for(text: str) -> 
 def test_received_when_quotes_alone_pass_the_chunk_counts_the_text_and_not_its_json() -> None:
     meter = RequestMeter()
     # 65,536 quotes are 131,074 bytes of JSON and one chunk of text
-    meter.received([orjson.dumps('"' * KB64)])
+    meter.received([content("0" * 32, "1" * 36, orjson.dumps('"' * KB64))])
     assert meter.receives == 1
-    meter.received([orjson.dumps('"' * KB64), orjson.dumps("x")])
+    meter.received([content("0" * 32, "1" * 36, orjson.dumps(text)) for text in ('"' * KB64, "x")])
     assert meter.receives == 3
 
 
