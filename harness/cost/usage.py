@@ -11,9 +11,6 @@ from typing import Any
 EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 """Arithmetic that raises rather than rounds. A byte count over 2**30 has 30 decimals, times a price of 10."""
 
-SQS_CHUNK_BYTES = 64 * 1024
-"""Each 64 KB of a request's payload are billed as a request (Amazon SQS pricing)."""
-
 BY_THE_HOUR = frozenset({"write_capacity_hours", "read_capacity_hours", "metric_hours"})
 """Amounts that a job has for every hour that it touches, however many rows it has."""
 
@@ -146,8 +143,3 @@ def proportion(value: Decimal, part: int, whole: int) -> Decimal:
 def gb_seconds(mb_ms: Decimal) -> Decimal:
     """Return megabyte-milliseconds in the GB-seconds that Lambda bills."""
     return EXACT.divide(mb_ms, Decimal(MEGABYTES_PER_GB * MS_PER_SECOND))
-
-
-def sqs_chunks(payload_bytes: int) -> int:
-    """Return as how many requests SQS bills one with a payload of so many bytes: at least one."""
-    return max(1, -(-payload_bytes // SQS_CHUNK_BYTES))

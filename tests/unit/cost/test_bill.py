@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.cost.bill import FREE_TIER, ITEMS, bill
 from harness.cost.prices import shipped_prices
-from harness.cost.usage import Usage, Workload, sqs_chunks
+from harness.cost.usage import EXACT, Usage, Workload
 from tests.unit.cost.support import one, usages, workloads
 
 PRICES = shipped_prices()
@@ -111,13 +111,6 @@ def test_items_bill_every_price_and_every_amount_once() -> None:
         assert sum(1 for item in ITEMS if item.quantity(Usage(**{name: Decimal(GB)}))) == 1, name
 
 
-@pytest.mark.parametrize(
-    ("payload", "requests"), [(0, 1), (1, 1), (65_536, 1), (65_537, 2), (262_144, 4), (1_048_576, 16)]
-)
-def test_chunks_when_a_payload_passes_64_kb_are_more_requests(payload: int, requests: int) -> None:
-    assert sqs_chunks(payload) == requests
-
-
 @given(usages(), usages())
 def test_bill_of_two_usages_together_is_the_sum_of_both(a: Usage, b: Usage) -> None:
     together = bill(Workload(1, {"insert": a + b}), PRICES)
@@ -133,8 +126,6 @@ def test_bill_of_so_many_times_the_usage_is_so_many_times_the_bill(usage: Usage,
 
 
 def _exactly(amount: Decimal, factor: int) -> Decimal:
-    from harness.cost.usage import EXACT
-
     return EXACT.multiply(amount, Decimal(factor))
 
 
@@ -152,8 +143,6 @@ def test_bill_when_more_is_used_is_never_less(usage: Usage, name: str, free_tier
 
 @given(workloads(), st.booleans())
 def test_bill_by_any_key_adds_up_and_a_free_tier_never_makes_it_negative(workload: Workload, free_tier: bool) -> None:
-    from harness.cost.usage import EXACT
-
     made = bill(workload, PRICES, free_tier=free_tier)
     for sums in (made.by_stage(), made.by_service(), made.by_price()):
         total = Decimal(0)
