@@ -52,10 +52,10 @@ def test_run_when_capacity_is_short_is_throttled_and_conserves_every_row(tmp_pat
         # Each batch of rows is sent, received and deleted, and polls found nothing before and after.
         assert usage.stages[stage].sqs_requests - usage.stages[stage].sqs_empty_receives >= 3
         assert usage.stages[stage].sqs_empty_receives > 0
-    for stage in STAGES:
-        assert usage.stages[stage.name].billed_mb_ms_x86 > 0
-        assert usage.stages[stage.name].log_bytes > 0
-        assert usage.stages[stage.name].metric_hours > 0
+    for function in (stage.name for stage in STAGES):
+        assert usage.stages[function].billed_mb_ms_x86 > 0
+        assert usage.stages[function].log_bytes > 0
+        assert usage.stages[function].metric_hours > 0
     page = (finished.folder / "report.html").read_text()
     assert "Capacity consumed" in page
     assert "capacity aws" in page
