@@ -25,6 +25,9 @@ from harness.telemetry import StageTotals, TelemetryReader
 
 TICK_SECONDS = 1.0
 
+CONFIRM_SECONDS = 0.3
+"""Pause before the look that confirms a rest: pollers read a stream that is empty four times a second."""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -109,7 +112,10 @@ class Watcher:
                         f"{explain(snapshot, self._reader.totals, under_way(reading))}",
                         hint="the run's folder has the time series; --stall-timeout waits longer",
                     )
-                time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - looked)))
+                # Where the engine does not tell what is in hand, a rest is a matter of many seconds.
+                confirming = reading.at_rest and reading.activity is not None
+                pause = CONFIRM_SECONDS if confirming else TICK_SECONDS
+                time.sleep(max(0.0, pause - (time.monotonic() - looked)))
 
     def undisturbed(self) -> bool:
         """Look once more; return whether nothing has moved since the run was settled."""

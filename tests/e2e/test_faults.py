@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,12 +59,6 @@ def run_with(rules: str, folder: Path) -> RunResult:
 def injected(finished: RunResult) -> list[int]:
     """How often each rule did something."""
     return [rule["injected"] for rule in finished.result["engine"]["chaos"]]
-
-
-@pytest.fixture
-def engine() -> Iterator[EmbeddedEngine]:
-    with EmbeddedEngine() as started:
-        yield started
 
 
 def test_run_when_rows_are_poisoned_in_every_way_ends_with_each_in_its_place(

@@ -50,30 +50,29 @@ CASES = {
 }
 
 
-def test_files_when_uploaded_together_have_every_row_accounted_for(tmp_path: Path) -> None:
-    with EmbeddedEngine() as engine:
-        deployment = engine.deploy(TEMPLATE, QUICK, stack_name=STACK)
-        uploaded: dict[str, Audited] = {}
-        for name, case in CASES.items():
-            file = tmp_path / f"{name}.csv"
-            file.write_bytes(case.data)
-            sent = upload(engine, deployment.output("UploadBucket"), f"uploads/{file.name}", file)
-            counted = scan_foreign(file)
-            assert counted.lines == case.lines
-            uploaded[name] = Audited(sent.source, counted.records, None)
-        refused = {f"uploads/{name}.csv": case.refused for name, case in CASES.items() if case.refused}
+def test_files_when_uploaded_together_have_every_row_accounted_for(engine: EmbeddedEngine, tmp_path: Path) -> None:
+    deployment = engine.deploy(TEMPLATE, QUICK, stack_name=STACK)
+    uploaded: dict[str, Audited] = {}
+    for name, case in CASES.items():
+        file = tmp_path / f"{name}.csv"
+        file.write_bytes(case.data)
+        sent = upload(engine, deployment.output("UploadBucket"), f"uploads/{file.name}", file)
+        counted = scan_foreign(file)
+        assert counted.lines == case.lines
+        uploaded[name] = Audited(sent.source, counted.records, None)
+    refused = {f"uploads/{name}.csv": case.refused for name, case in CASES.items() if case.refused}
 
-        def at_rest() -> bool:
-            report = audit(engine, deployment, list(uploaded.values()))
-            return report.conserved and report.refused_objects == refused
+    def at_rest() -> bool:
+        report = audit(engine, deployment, list(uploaded.values()))
+        return report.conserved and report.refused_objects == refused
 
-        eventually("every row is in its place", at_rest, seconds=240)
-        for name, case in CASES.items():
-            others = sum(c.updated for other, c in CASES.items() if other != name)
-            report = audit(engine, deployment, [uploaded[name]], items_before=others)
-            assert report.conserved, (name, report.findings)
-            found = (report.updated, dict(report.quarantined), report.dead_lettered)
-            assert found == (case.updated, case.quarantined, 0), name
+    eventually("every row is in its place", at_rest, seconds=240)
+    for name, case in CASES.items():
+        others = sum(c.updated for other, c in CASES.items() if other != name)
+        report = audit(engine, deployment, [uploaded[name]], items_before=others)
+        assert report.conserved, (name, report.findings)
+        found = (report.updated, dict(report.quarantined), report.dead_lettered)
+        assert found == (case.updated, case.quarantined, 0), name
 
 
 @pytest.mark.parametrize(
@@ -84,12 +83,11 @@ def test_files_when_uploaded_together_have_every_row_accounted_for(tmp_path: Pat
     ],
 )
 def test_file_when_its_dialect_is_given_is_read_by_it(
-    tmp_path: Path, data: bytes, parameters: dict[str, str], lines: int
+    engine: EmbeddedEngine, tmp_path: Path, data: bytes, parameters: dict[str, str], lines: int
 ) -> None:
     file = tmp_path / "given.csv"
     file.write_bytes(data)
-    with EmbeddedEngine() as engine:
-        finished = run_pipeline(engine, tmp_path, file=file, parameters=parameters)
+    finished = run_pipeline(engine, tmp_path, file=file, parameters=parameters)
     assert (finished.audit.conserved, finished.audit.updated) == (True, 3)
     assert finished.result["spec"] == {"file": "given.csv", "rows": 3, "lines": lines, "columns": 2}
     assert list(finished.result["stages"]["clean"]["notes"]["delimiter"]) == [parameters.get("Delimiter", "comma")]

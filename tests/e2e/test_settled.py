@@ -83,12 +83,11 @@ def handler(event, context):
 
 @pytest.mark.parametrize("stage", ["insert", "capture", "process", "update"])
 def test_run_when_a_stage_is_slow_and_fails_after_its_work_waits_for_the_retry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+    engine: EmbeddedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     plant(stage, SLOW_AND_FAILING_ONCE, tmp_path, monkeypatch)
-    with EmbeddedEngine() as engine:
-        finished = run_pipeline(engine, tmp_path, SPEC, parameters={"VisibilityTimeout": "8", "WorkerTimeout": "10"})
-        assert engine.activity().idle
+    finished = run_pipeline(engine, tmp_path, SPEC, parameters={"VisibilityTimeout": "8", "WorkerTimeout": "10"})
+    assert engine.activity().idle
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
     said = finished.watched.totals
     assert said[stage].rows_ok >= said["update"].rows_ok >= SPEC.rows

@@ -21,7 +21,7 @@ from harness.run.usage import machine_shares
 from harness.run.watch import Watcher
 from harness.stages import STAGES
 from tests.unit.run.support import activity, depths
-from tests.unit.run.test_telemetry import FakeLogs, emf
+from tests.unit.test_telemetry import FakeLogs, emf
 
 Times = namedtuple("Times", "user nice system idle iowait irq softirq steal")
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import harness.session
 from harness.commands.application import app
 from harness.errors import EngineError, UsageError
-from tests.unit.run.test_dlq import DEPLOYMENT, FakeSqs, batch
+from tests.unit.test_dlq import DEPLOYMENT, FakeSqs, batch
 
 WIDE = {"COLUMNS": "250", "TERM": "dumb"}
 
