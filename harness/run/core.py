@@ -23,6 +23,7 @@ from harness.engines.base import Deployment, Engine
 from harness.engines.clients import translated
 from harness.engines.consumption import Consumption
 from harness.fingerprint import fingerprint
+from harness.metering import UsageMeter
 from harness.queues import read_depths
 from harness.report import write_report
 from harness.results import save_result
@@ -136,7 +137,7 @@ class Runner:
         ceiling = self._ceiling(engine) if options.ceiling else []
         deployment = engine.deploy(TEMPLATE, options.parameters, stack_name=STACK)
         self._say(deployed_line(engine, deployment))
-        used_before = engine.consumption()
+        used_before, meter = engine.consumption(), UsageMeter(engine, deployment)
         before, items_before = read_depths(engine, deployment), count_items(engine, deployment)
         began, began_at = time.monotonic(), time.time()
         sent = self._upload(engine, deployment, given)
@@ -146,6 +147,7 @@ class Runner:
 
         def look_for_every_row() -> tuple[Watched, Consumption | None, AuditReport]:
             watched, used = watcher.watched(), consumed_since(engine, used_before)
+            meter.read(watched.totals)
             with self._bar("auditing", given.rows) as advance:
                 return watched, used, audit(engine, deployment, objects, advance, items_before=items_before)
 
@@ -165,6 +167,7 @@ class Runner:
         update = watched.totals["update"]
         pipeline = (update.ended_ms / 1000 - sent.started) if update.ended_ms else 0.0
         result = self._result(engine, given, options, sent, watched, found, ceiling, pipeline, began_at)
+        result["usage"] = meter.usage(given.rows, [sent.file_bytes], pipeline)
         result |= {"consumption": used.to_json() if used is not None else None, **clock.doubt().to_json()}
         save_result(folder, {"run": folder.name, **result})
         write_report(folder)
