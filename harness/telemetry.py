@@ -24,7 +24,8 @@ _PAGE_EVENTS = 10_000
 class StageTotals:
     """Sums over one stage's telemetry. Times are Unix milliseconds, 0 before the first invocation; `ended_ms` is
     the end of the last invocation in which a row succeeded. `notes` count invocations by what they said of their
-    objects, under the keys of `NOTES`.
+    objects, under the keys of `NOTES`. `log_bytes` are of the stage's whole log, `custom_metrics` the names
+    of what it measures for CloudWatch.
 
     `rows_ok` counts deliveries: rows that come twice count twice, so the audit and not these sums decide.
     """
@@ -43,6 +44,8 @@ class StageTotals:
     sources: set[str] = field(default_factory=set)
     notes: dict[str, Counter[str]] = field(default_factory=lambda: {key: Counter() for key in NOTES})
     times: HandlerTimes = field(default_factory=HandlerTimes)
+    log_bytes: int = 0
+    custom_metrics: set[str] = field(default_factory=set)
 
     @property
     def seconds(self) -> float:
@@ -150,6 +153,7 @@ class TelemetryReader:
 
     def _take(self, stage: str, message: str) -> None:
         totals = self.totals[stage]
+        totals.log_bytes += len(message) if message.isascii() else len(message.encode())
         if not message.startswith("{"):
             _take_platform_line(totals, message)
             totals.times.report(message)
@@ -172,6 +176,8 @@ class TelemetryReader:
         totals.sources.add(line["source_id"])
         totals.invocations += 1
         totals.times.add(line)
+        for declared in line["_aws"].get("CloudWatchMetrics", ()):
+            totals.custom_metrics.update(metric["Name"] for metric in declared["Metrics"])
         for key in NOTES:
             if key in line:
                 totals.notes[key][str(line[key])] += 1

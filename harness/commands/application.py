@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from harness.commands import bench, dlq, gate, pipeline, report
+from harness.commands import bench, cost, dlq, gate, pipeline, report
 
 app = typer.Typer(
     name="harness",
@@ -20,4 +20,5 @@ pipeline.register(app)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(bench.app, name="bench")
 report.register(app)
+cost.register(app)
 gate.register(app)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.engines.consumption import Consumption
+from harness.engines.queue_requests import BilledRequests
 from harness.errors import EngineError
 
 
@@ -176,6 +177,10 @@ class Engine(Protocol):
 
     def consumption(self) -> Consumption | None:
         """Return what the tables consumed so far; None where the engine does not know. Raises EngineError."""
+
+    def billed_requests(self) -> BilledRequests | None:
+        """Return the requests to queues that SQS would have billed so far; None where the engine does not know. Raises
+        EngineError."""
 
     def stop(self) -> None:
         """Stop everything the engine started; safe to call twice and after a failed start."""

@@ -17,6 +17,7 @@ from harness.engines.base import Deployment, Engine
 from harness.experiments.lifecycle import TEMPLATE, Examined, Setting, Testbed
 from harness.experiments.reporter import Reporter
 from harness.experiments.upload_result import run_result
+from harness.metering import UsageMeter
 from harness.observation.settle import Patience
 from harness.observation.watch import Observed
 from harness.telemetry import TelemetryReader
@@ -160,14 +161,22 @@ class UploadExperiment(SingleUpload):
         super().__init__(file, setting)
         self._measure = ceiling
         self._ceiling: list[Loop] = []
+        self._meter: UsageMeter | None = None
 
     def before(self, engine: Engine, _reporter: Reporter) -> None:
         """Measure the engine's bare rates."""
         if self._measure:
             self._ceiling = measure(engine, engine.processes, calls=CEILING_CALLS, clients=(2,))
 
-    def examine(self, bed: Testbed, _observed: Observed) -> AuditReport:
+    def intake(self, engine: Engine, deployment: Deployment, folder: Path) -> OneObject:
+        """Return the intake of the one object; from here on counts what AWS would bill."""
+        self._meter = UsageMeter(engine, deployment)
+        return super().intake(engine, deployment, folder)
+
+    def examine(self, bed: Testbed, observed: Observed) -> AuditReport:
         """Audit every row."""
+        if self._meter is not None:
+            self._meter.read(observed.totals)
         objects = [Audited(self.uploaded().source, self.file.rows, self.file.spec)]
         with bed.reporter.bar("auditing", self.file.rows) as advance:
             return audit(bed.engine, bed.deployment, objects, advance, items_before=bed.watch.items_before)
@@ -190,6 +199,8 @@ class UploadExperiment(SingleUpload):
             ceiling=self._ceiling,
             pipeline_seconds=seconds,
         )
+        if self._meter is not None:
+            result["usage"] = self._meter.usage(self.file.rows, [sent.file_bytes], seconds)
         return UploadRun(bed.folder, bed.deployment, self.file, sent, observed, examined.finding, seconds, result)
 
 

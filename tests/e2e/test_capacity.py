@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 from harness.corpus import CorpusSpec
+from harness.cost.usage import Workload
 from harness.engines.embedded import EmbeddedEngine
+from harness.stages import STAGES
 from tests.e2e.support import run_pipeline
 
 ROWS = 3_000
@@ -40,6 +43,19 @@ def test_run_when_capacity_is_short_is_throttled_and_conserves_every_row(tmp_pat
     # The audit reads every row, and none of that is in the figures.
     assert after is not None
     assert after.tables[name].read_units == used["read_units"]
+    usage = Workload.from_json(result["usage"])
+    # Capacity is billed for the hour that was begun, and no units.
+    assert usage.stages["table"].write_capacity_hours == Decimal(250)
+    assert usage.stages["table"].write_request_units == Decimal(0)
+    assert usage.stages["table"].table_stored_bytes > 0
+    for stage in ("insert", "process", "update"):
+        # Each batch of rows is sent, received and deleted, and polls found nothing before and after.
+        assert usage.stages[stage].sqs_requests - usage.stages[stage].sqs_empty_receives >= 3
+        assert usage.stages[stage].sqs_empty_receives > 0
+    for function in (stage.name for stage in STAGES):
+        assert usage.stages[function].billed_mb_ms_x86 > 0
+        assert usage.stages[function].log_bytes > 0
+        assert usage.stages[function].metric_hours > 0
     page = (finished.folder / "report.html").read_text()
     assert "Capacity consumed" in page
     assert "capacity aws" in page

@@ -210,7 +210,7 @@ def test_poll_when_a_function_logs_an_error_keeps_its_message_and_cause(level: s
 def test_poll_when_a_line_says_nothing_of_rows_ignores_it(line: str) -> None:
     logs = FakeLogs()
     logs.put("clean", line)
-    assert read(logs)["clean"] == StageTotals()
+    assert read(logs)["clean"] == StageTotals(log_bytes=len(line))
 
 
 def test_poll_when_errors_are_many_and_long_keeps_the_last_five_shortened() -> None:

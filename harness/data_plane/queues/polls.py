@@ -11,7 +11,7 @@ from harness.data_plane.queues.errors import no_such_queue
 from harness.data_plane.queues.journal import StorageError
 from harness.data_plane.queues.message import Message
 from harness.data_plane.queues.queue import Queue
-from harness.data_plane.queues.receiving import Receive, receive, render
+from harness.data_plane.queues.receiving import EMPTY, Receive, receive, render
 
 _SOONEST = 0.001
 
@@ -37,7 +37,7 @@ class LongPolls:
     def add(self, queue: Queue, asked: Receive, wait: int) -> asyncio.Future[bytes]:
         """Wait up to `wait` ms; the returned future resolves with the answer."""
         future: asyncio.Future[bytes] = self._loop.create_future()
-        end = self._loop.call_later(wait / 1000, self._end, future, render(queue, [], asked, self._sender))
+        end = self._loop.call_later(wait / 1000, self._end, queue, future)
         poll = _Poll(asked, future, end)
         self._waiting.setdefault(queue, {})[poll] = None
         future.add_done_callback(lambda _: self._forget(queue, poll))
@@ -77,9 +77,10 @@ class LongPolls:
                 poll.answer.set_exception(no_such_queue())
 
     @staticmethod
-    def _end(future: asyncio.Future[bytes], nothing: bytes) -> None:
+    def _end(queue: Queue, future: asyncio.Future[bytes]) -> None:
         if not future.done():
-            future.set_result(nothing)
+            queue.meter.empty_receives += 1
+            future.set_result(EMPTY)
 
     def _forget(self, queue: Queue, poll: _Poll) -> None:
         poll.end.cancel()

@@ -18,6 +18,7 @@ from harness.data_plane.queues.deadlines import Deadlines
 from harness.data_plane.queues.errors import SqsError, invalid_value, not_a_handle
 from harness.data_plane.queues.journal import Journal
 from harness.data_plane.queues.message import DELAYED, GONE, IN_FLIGHT, READY, Extra, Message
+from harness.data_plane.queues.meter import RequestMeter
 from harness.data_plane.queues.records import NOT_SEEN
 
 _HANDLE_PREFIX = "AQEB"
@@ -75,6 +76,7 @@ class Queue:
         self.config = config
         self.identity = identity
         self.journal = journal
+        self.meter = RequestMeter()
         journal.queues[identity] = self
         self._exhausted = exhausted
         self._limit = in_flight_limit

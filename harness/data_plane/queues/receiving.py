@@ -105,7 +105,9 @@ def render(queue: Queue, messages: list[Message], asked: Receive, sender: bytes)
     parts = []
     token = queue.token.encode()
     everything = "All" in asked.system
-    for message, (content, extra) in zip(messages, queue.journal.contents(messages), strict=True):
+    contents = queue.journal.contents(messages)
+    queue.meter.received([content for content, _ in contents])
+    for message, (content, extra) in zip(messages, contents, strict=True):
         if everything and extra is None:
             # What nearly all messages are.
             parts.append(

@@ -48,6 +48,7 @@ def send(queue: Queue, now: int, request: Request, trace: str = "") -> bytes:
         raise invalid(
             f"One or more parameters are invalid. Reason: Message must be shorter than {queue.config.max_bytes} bytes."
         )
+    queue.meter.sent(accepted[3])
     return f"{{{_put(queue, now, accepted, message_ids(1)[0])}}}".encode()
 
 
@@ -79,6 +80,7 @@ def send_batch(queue: Queue, now: int, request: Request, trace: str = "") -> byt
             "BatchRequestTooLong",
             f"Batch requests cannot be longer than {limits.MESSAGE_BYTES} bytes. You have sent {total} bytes.",
         )
+    queue.meter.sent(total)
     ids = message_ids(len(messages))
     if plain and not queue.config.fifo:
         return answer(_put_plain(queue, now, messages, ids), failed)

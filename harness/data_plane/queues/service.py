@@ -21,6 +21,7 @@ from harness.data_plane.queues.broker import Broker
 from harness.data_plane.queues.errors import SqsError, missing
 from harness.data_plane.queues.journal import Journal, StorageError
 from harness.data_plane.queues.operations import QueueOperations, Waits
+from harness.data_plane.queues.paths import USAGE_PATH
 from harness.data_plane.queues.polls import LongPolls
 from harness.data_plane.queues.queue import Queue, over_limit
 from harness.data_plane.queues.requests import Request, integer, text
@@ -106,12 +107,18 @@ class QueueService:
         """Close the files."""
         self._journal.close()
 
+    def usage(self) -> dict[str, dict[str, int]]:
+        """Return the requests that SQS would have billed, by the queue's name."""
+        return {hosted.queue.name: hosted.queue.meter.to_json() for hosted in self.broker.queues.values()}
+
     # HTTP
 
     def handle(self, target: str, headers: Headers, body: bytes) -> Answer | Awaitable[Answer]:
         """Answer one request; a long poll is answered later."""
         called = headers.get(b"x-amz-target")
         if called is None:
+            if target == USAGE_PATH:
+                return 200, (_JSON,), orjson.dumps({"Queues": self.usage()})
             return self._query(target, body, headers.get(_TRACE, b""))
         try:
             operation = self._operations.get(called[len(_TARGET) :].decode("latin-1"))
@@ -180,12 +187,15 @@ class QueueService:
         if messages or not wait:
             if not messages and not queue.config.fifo and queue.over_limit(self._clock()):
                 raise over_limit()
+            if not messages:
+                queue.meter.empty_receives += 1
             return receiving.render(queue, messages, asked, self._sender)
         return self._polls.add(queue, asked, wait)
 
     def _delete(self, request: Request, _trace: bytes) -> bytes:
         queue = self._find(request).queue
         queue.delete(self._clock(), text(request, "ReceiptHandle"))
+        queue.meter.others += 1
         self._changed(queue)
         return b""
 
@@ -194,12 +204,14 @@ class QueueService:
         now = self._clock()
         entries = batches.entries_of(request, "DeleteMessageBatchRequestEntry")
         answer = batches.each(entries, lambda entry: queue.delete(now, text(entry, "ReceiptHandle")))
+        queue.meter.others += 1
         self._changed(queue)
         return answer
 
     def _change_visibility(self, request: Request, _trace: bytes) -> bytes:
         queue = self._find(request).queue
         _hide(queue, self._clock(), request)
+        queue.meter.others += 1
         self._changed(queue)
         return b""
 
@@ -208,6 +220,7 @@ class QueueService:
         now = self._clock()
         entries = batches.entries_of(request, "ChangeMessageVisibilityBatchRequestEntry")
         answer = batches.each(entries, lambda entry: _hide(queue, now, entry))
+        queue.meter.others += 1
         self._changed(queue)
         return answer
 

@@ -304,6 +304,11 @@ class Ledger:
         if not self._paused:
             self._usage(key).write_units += units
 
+    def count_reads(self, key: TableKey, units: float) -> None:
+        """Count units of reads that need no admission, because nothing is enforced."""
+        if not self._paused:
+            self._usage(key).read_units += units
+
     def _usage(self, key: TableKey) -> Usage:
         found = self.usage.get(key)
         if found is None:

@@ -10,7 +10,7 @@ import contextlib
 import re
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import orjson
 from harness.data_plane.tables.journal import Journal
 from harness.data_plane.tables.keys import KeySchema
 from harness.data_plane.tables.module import STATE
+from harness.data_plane.tables.rows import RowReader
 from harness.data_plane.tables.shards import Stream, shard_count
 from harness.data_plane.tables.store import Clock, TableStore, read_document, write_atomically
 from harness.data_plane.tables.views import ItemsView
@@ -47,6 +48,10 @@ class HeldTable:
     plain: bool = False
     indexed: bool = False
     view: ItemsView | None = None
+    rows: RowReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = RowReader(self.schema)
 
     @property
     def arn(self) -> str:

@@ -25,7 +25,7 @@ MAX_FRAME = 4 * 1024 * 1024
 """More than any frame has: 400 KB of item take at most six times that as JSON, so a longer length means damage."""
 
 _KINDS = frozenset((INSERT, MODIFY, REMOVE, EXPIRE))
-_pack = HEADER.pack
+_pack_rest = struct.Struct(HEADER.format.replace("I", "", 1)).pack
 _crc = zlib.crc32
 
 
@@ -45,9 +45,8 @@ class Frame(NamedTuple):
 def encode(kind: int, time_ms: int, size: int, previous: int, pk: bytes, sk: bytes, image: bytes) -> bytes:
     """Return the frame of a change."""
     length = HEADER_SIZE + len(pk) + len(sk) + len(image)
-    header = _pack(0, length, kind, len(pk), len(sk), size, time_ms, previous)
-    checksum = _crc(image, _crc(sk, _crc(pk, _crc(header[4:]))))
-    return b"".join((checksum.to_bytes(4, "little"), header[4:], pk, sk, image))
+    rest = _pack_rest(length, kind, len(pk), len(sk), size, time_ms, previous) + pk + sk + image
+    return _crc(rest).to_bytes(4, "little") + rest
 
 
 def decode(data: bytes, at: int = 0) -> Frame | None:
@@ -66,6 +65,15 @@ def decode(data: bytes, at: int = 0) -> Frame | None:
 def length_at(data: bytes, at: int = 0) -> int:
     """Return the announced length of the frame at `at`, of which the first eight bytes must be there."""
     return int.from_bytes(data[at + 4 : at + 8], "little")
+
+
+def version_at(data: bytes, at: int) -> tuple[int, bytes] | None:
+    """Return the item's size and its image in the frame at `at`, or None when `data` ends before the frame does."""
+    if len(data) - at < HEADER_SIZE:
+        return None
+    _, length, _, pk_length, sk_length, size, _, _ = HEADER.unpack_from(data, at)
+    end = at + length
+    return (size, data[at + HEADER_SIZE + pk_length + sk_length : end]) if end <= len(data) else None
 
 
 def is_valid(data: bytes, at: int = 0) -> bool:

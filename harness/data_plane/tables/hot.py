@@ -7,32 +7,25 @@ refused here, and nothing is written before all of a request is known to be vali
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from itertools import repeat
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import orjson
 from msgspec import Raw
 
-from harness.data_plane.tables import projection, requests
+from harness.data_plane.tables import requests
 from harness.data_plane.tables.capacity import Ledger, write_units
 from harness.data_plane.tables.catalog import Catalog, HeldTable
-from harness.data_plane.tables.costs import NOTHING, Cost, added, consumed, read_cost, write_cost
+from harness.data_plane.tables.costs import NOTHING, Cost, added, consumed, write_cost
+from harness.data_plane.tables.hot_reads import HotReads, Scope
 from harness.data_plane.tables.items import NOT_DECODED, Item, read_item, read_key
-from harness.data_plane.tables.keys import KeySchema, hash_of, key_bytes, key_json, key_text
-from harness.data_plane.tables.pages import read_page, segment_bounds
+from harness.data_plane.tables.keys import key_bytes, key_text
+from harness.data_plane.tables.rows import table_name
 from harness.data_plane.tables.store import Version
 from harness.data_plane.tables.views import NO_SORT_KEY
 
 MAX_BATCH_WRITES = 25
-MAX_BATCH_GETS = 100
-MAX_BATCH_GET_BYTES = 16 * 1024 * 1024
-
-_partition_condition = re.compile(r"\s*(#?[A-Za-z0-9_]+)\s*=\s*(:[A-Za-z0-9_]+)\s*").fullmatch
-
-Scope = tuple[str, str]
-"""Account and region."""
+_ALL_PROCESSED = b'{"UnprocessedItems":{}}'
 
 
 class _Change(NamedTuple):
@@ -51,16 +44,15 @@ class HotOperations:
         self._catalog = catalog
         self._module = module
         self._ledger = ledger
-        self._reserved = reserved
-        self._projections: dict[tuple[str, tuple[tuple[str, str], ...]], projection.Project | None] = {}
+        reads = HotReads(catalog, ledger, reserved)
         self._operations: dict[str, Callable[[Scope, Any], bytes | None]] = {
             "BatchWriteItem": self.batch_write_item,
             "PutItem": self.put_item,
             "DeleteItem": self.delete_item,
-            "GetItem": self.get_item,
-            "BatchGetItem": self.batch_get_item,
-            "Scan": self.scan,
-            "Query": self.query,
+            "GetItem": reads.get_item,
+            "BatchGetItem": reads.batch_get_item,
+            "Scan": reads.scan,
+            "Query": reads.query,
         }
 
     def serve(self, operation: str, scope: Scope, body: bytes) -> bytes | None:
@@ -68,6 +60,8 @@ class HotOperations:
         serve = self._operations.get(operation)
         if serve is None:
             return None
+        if operation == "BatchWriteItem" and self._put_rows(scope, body):
+            return _ALL_PROCESSED
         try:
             request = requests.DECODERS[operation].decode(body)
         except NOT_DECODED:
@@ -76,8 +70,6 @@ class HotOperations:
 
     def _table(self, scope: Scope, name: str) -> HeldTable | None:
         return self._catalog.tables.get((*scope, name))
-
-    # writes
 
     def _fits_indexes(self, held: HeldTable, item: Item) -> bool:
         return self._module._validate_index_key_values(held.definition, orjson.loads(item.image)) is None
@@ -162,6 +154,20 @@ class HotOperations:
         new = Version(item.image, item.size) if item else None
         return write_cost(self._module, held, held.store.get(change.pk, change.sk), new)
 
+    def _put_rows(self, scope: Scope, body: bytes) -> bool:
+        """Serve BatchWriteItem where it puts rows of a known shape into one table and nothing need be admitted."""
+        named = table_name(body)
+        held = self._table(scope, named[0]) if named is not None else None
+        if named is None or held is None or not held.plain or not self._counts_afterwards(held):
+            return False
+        rows = held.rows.read(body, named[1], MAX_BATCH_WRITES)
+        if rows is None:
+            return False
+        before = held.store.put_all(rows)
+        units = [write_units(max(old, row[3])) for old, row in zip(before, rows, strict=True)]
+        self._ledger.count_writes(held.key, sum(units))
+        return True
+
     def batch_write_item(self, scope: Scope, request: requests.BatchWriteItem) -> bytes | None:
         """Serve BatchWriteItem."""
         tables, detail = request.RequestItems, request.ReturnConsumedCapacity
@@ -179,7 +185,11 @@ class HotOperations:
         if detail == "NONE" and afterwards:
             for held, change in changes:
                 self._ledger.count_writes(held.key, _units(self._apply(held, change), change))
-            return b'{"UnprocessedItems":{}}'
+            held, change = changes[0]
+            put = change.entry.PutRequest
+            if change.item is not None and put is not None and bytes(put.Item) == change.item.image:
+                held.rows.learn(change.item.image)
+            return _ALL_PROCESSED
         costs = [self._cost(held, change) for held, change in changes]
         admitted = self._ledger.admit_writes(
             [cost.charge(held, change.pk) for (held, change), cost in zip(changes, costs, strict=True)]
@@ -220,166 +230,6 @@ class HotOperations:
             else:
                 return None
         return changes if len({(c.pk, c.sk) for c in changes}) == len(changes) else None
-
-    # reads
-
-    def _project(self, expression: str | None, names: dict[str, str] | None) -> tuple[bool, projection.Project | None]:
-        """Return whether the projection can be served here, and what makes it (None: the whole item)."""
-        if expression is None:
-            return not names, None
-        asked = (expression, tuple((names or {}).items()))
-        if asked not in self._projections:
-            if len(self._projections) > 1000:
-                self._projections.clear()
-            self._projections[asked] = projection.parse(expression, names, self._reserved)
-        project = self._projections[asked]
-        return project is not None, project
-
-    def get_item(self, scope: Scope, request: requests.GetItem) -> bytes | None:
-        """Serve GetItem."""
-        held = self._table(scope, request.TableName)
-        plain, project = self._project(request.ProjectionExpression, request.ExpressionAttributeNames)
-        key = read_key(request.Key, held.schema) if held is not None and plain else None
-        if held is None or key is None:
-            return None
-        found = held.store.get(*key)
-        cost = read_cost(found.size if found else 0, request.ConsistentRead)
-        self._ledger.require_read(cost.charge(held, key[0]))
-        members = []
-        if found is not None:
-            members.append(b'"Item":' + (project(found.image) if project else found.image))
-        if request.ReturnConsumedCapacity != "NONE":
-            capacity = consumed(held.name, cost, request.ReturnConsumedCapacity)
-            members.append(b'"ConsumedCapacity":' + orjson.dumps(capacity))
-        return b"{%b}" % b",".join(members)
-
-    def batch_get_item(self, scope: Scope, request: requests.BatchGetItem) -> bytes | None:
-        """Serve BatchGetItem."""
-        tables = request.RequestItems
-        if not tables or sum(len(asked.Keys) for asked in tables.values()) > MAX_BATCH_GETS:
-            return None
-        plan = []
-        for name, asked in tables.items():
-            held = self._table(scope, name)
-            plain, project = self._project(asked.ProjectionExpression, asked.ExpressionAttributeNames)
-            if held is None or not plain or not asked.Keys:
-                return None
-            keys = [read_key(raw, held.schema) for raw in asked.Keys]
-            if None in keys or len(set(keys)) < len(keys):
-                return None
-            found = [held.store.get(*key) for key in keys if key is not None]
-            plan.append((name, held, asked, project, keys, found))
-        detail = request.ReturnConsumedCapacity
-        admitted = iter(
-            self._ledger.admit_reads(
-                [
-                    read_cost(version.size if version else 0, asked.ConsistentRead).charge(held, key[0])
-                    for _, held, asked, _, keys, found in plan
-                    for key, version in zip(keys, found, strict=True)
-                    if key is not None
-                ]
-            )
-            if not self._ledger.is_paused
-            else repeat(True)
-        )
-        responses, unprocessed, capacities = [], [], []
-        total = 0
-        for name, _, asked, project, _, found in plan:
-            images: list[bytes] = []
-            left: list[Raw] = []
-            costs: list[Cost] = []
-            for raw, version in zip(asked.Keys, found, strict=True):
-                size = version.size if version else 0
-                if not next(admitted) or total + size > MAX_BATCH_GET_BYTES:
-                    left.append(raw)
-                    continue
-                total += size
-                if detail != "NONE":
-                    costs.append(read_cost(size, asked.ConsistentRead))
-                if version is not None:
-                    images.append(project(version.image) if project else version.image)
-            quoted = orjson.dumps(name)
-            responses.append(b"%b:[%b]" % (quoted, b",".join(images)))
-            if left:
-                asked.Keys = left
-                unprocessed.append(b"%b:%b" % (quoted, requests.rest_json(asked)))
-            if detail != "NONE":
-                capacities.append(consumed(name, added(costs), detail))
-        answer = b'{"Responses":{%b},"UnprocessedKeys":{%b}' % (b",".join(responses), b",".join(unprocessed))
-        if capacities:
-            answer += b',"ConsumedCapacity":' + orjson.dumps(capacities)
-        return answer + b"}"
-
-    def scan(self, scope: Scope, request: requests.Scan) -> bytes | None:
-        """Serve Scan of a table without a filter."""
-        held = self._table(scope, request.TableName)
-        plain, project = self._project(request.ProjectionExpression, request.ExpressionAttributeNames)
-        bounds = segment_bounds(request.Segment, request.TotalSegments)
-        if held is None or not plain or bounds is None or (request.Limit is not None and request.Limit < 1):
-            return None
-        if request.Select is not None and request.ProjectionExpression is not None:
-            return None
-        after = None
-        if request.ExclusiveStartKey:
-            after = read_key(request.ExclusiveStartKey, held.schema)
-            if after is None or not bounds[0] <= hash_of(after[0]) < bounds[1]:
-                return None
-        return self._page(held, held.store.scan(*bounds, after), request, project)
-
-    def query(self, scope: Scope, request: requests.Query) -> bytes | None:
-        """Serve Query of one whole partition."""
-        held = self._table(scope, request.TableName)
-        condition = _partition_condition(request.KeyConditionExpression)
-        if held is None or condition is None or (request.Limit is not None and request.Limit < 1):
-            return None
-        schema = held.schema
-        name, placeholder = condition.groups()
-        names = request.ExpressionAttributeNames or {}
-        if set(request.ExpressionAttributeValues) != {placeholder}:
-            return None
-        if set(names) != ({name} if name[0] == "#" else set()):
-            return None
-        if names.get(name, name) != schema.pk or (name[0] != "#" and name.upper() in self._reserved):
-            return None
-        whole = b"{%b:%b}" % (orjson.dumps(schema.pk), bytes(request.ExpressionAttributeValues[placeholder]))
-        key = read_key(whole, KeySchema(schema.pk, schema.pk_type))
-        if key is None:
-            return None
-        pk = key[0]
-        after = None
-        if request.ExclusiveStartKey:
-            start = read_key(request.ExclusiveStartKey, schema)
-            if start is None or start[0] != pk or schema.sk is None:
-                return None
-            after = start[1]
-        store = held.store
-        entries = (
-            (pk, sk, store.version_at(location))
-            for sk, location in store.index.partition_slice(pk, after, request.ScanIndexForward)
-        )
-        return self._page(held, entries, request, None)
-
-    def _page(
-        self,
-        held: HeldTable,
-        entries: Iterator[tuple[bytes, bytes, Version]],
-        request: requests.Scan | requests.Query,
-        project: projection.Project | None,
-    ) -> bytes:
-        page = read_page(entries, request.Limit)
-        cost = read_cost(page.size, request.ConsistentRead)
-        self._ledger.require_read(cost.charge(held, page.last[0] if page.last else b""))
-        count = len(page.images)
-        members = [b'"Count":%d,"ScannedCount":%d' % (count, count)]
-        if request.Select != "COUNT":
-            images = [project(image) for image in page.images] if project else page.images
-            members.insert(0, b'"Items":[%b]' % b",".join(images))
-        if page.more and page.last is not None:
-            members.append(b'"LastEvaluatedKey":' + key_json(held.schema, *page.last))
-        if request.ReturnConsumedCapacity != "NONE":
-            capacity = consumed(held.name, cost, request.ReturnConsumedCapacity)
-            members.append(b'"ConsumedCapacity":' + orjson.dumps(capacity))
-        return b"{%b}" % b",".join(members)
 
 
 def _units(old: Version | None, change: _Change) -> float:

@@ -44,9 +44,9 @@ class Index:
         self._buckets: list[dict[bytes, int | tuple[bytes, int] | _Partition]] = [{} for _ in range(BUCKETS)]
         self.count = 0
 
-    def get(self, pk: bytes, sk: bytes = b"") -> int:
-        """Return the item's location, or 0."""
-        found = self._buckets[hash_of(pk) >> _SHIFT].get(pk)
+    def get(self, pk: bytes, sk: bytes = b"", hashed: int | None = None) -> int:
+        """Return the item's location, or 0. `hashed` is the partition key's hash, where it is known."""
+        found = self._buckets[(hash_of(pk) if hashed is None else hashed) >> _SHIFT].get(pk)
         if found is None:
             return 0
         if type(found) is int:
@@ -57,9 +57,12 @@ class Index:
         at = found.find(sk)
         return found.locations[at] if at >= 0 else 0
 
-    def set(self, pk: bytes, sk: bytes, location: int) -> int:
-        """Put the location in place of the one before, which is returned (0: none); location 0 removes."""
-        bucket = self._buckets[hash_of(pk) >> _SHIFT]
+    def set(self, pk: bytes, sk: bytes, location: int, hashed: int | None = None) -> int:
+        """Put the location in place of the one before, which is returned (0: none); location 0 removes.
+
+        `hashed` as for `get`.
+        """
+        bucket = self._buckets[(hash_of(pk) if hashed is None else hashed) >> _SHIFT]
         found = bucket.get(pk)
         if not self._ranged:
             before = found if type(found) is int else 0

@@ -24,10 +24,12 @@ MAX_SORT_KEY = 1024
 NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not what was asked for."""
 
-_COMMON_OVERHEAD = 12
+COMMON_OVERHEAD = 12
 """Characters of `"name":{"S":"value"},` that are neither of name nor of value."""
-_EMPTY_OVERHEAD = 16
-"""Of `"name":{"NULL":true},`, less the one byte that the value counts."""
+NULL_OVERHEAD = 4
+"""What `"name":{"NULL":true},` has more of them, less the one byte that the value counts."""
+CANONICAL_NUMBER = r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{0,18}[1-9])?"
+"""Numbers as DynamoDB returns them, as an expression that also matches -0; longer ones are valid too."""
 
 
 class _Scalar(Struct, forbid_unknown_fields=True, gc=False):
@@ -39,7 +41,7 @@ class _Scalar(Struct, forbid_unknown_fields=True, gc=False):
 _scalars = msgspec.json.Decoder(dict[str, _Scalar])
 _decimals_with_zeros = re.compile(r"-?(?:0|[1-9][0-9]{0,18})\.[0-9]{0,18}0").fullmatch
 """Numbers such as 12.50, which DynamoDB returns as 12.5."""
-_canonical_number = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{0,18}[1-9])?").fullmatch
+_canonical_number = re.compile(CANONICAL_NUMBER).fullmatch
 
 
 class Item(NamedTuple):
@@ -60,6 +62,9 @@ def number_size(text: str) -> int:
 
     Zeros at either end do not count. Source: the rule the conformance suite has measured.
     """
+    if text.isdigit():
+        stripped = text.rstrip("0")
+        return 1 + (len(stripped) + (len(text) - len(stripped) & 1) + 1) // 2 if stripped else 1
     digits = text.lstrip("-")
     whole, _, fraction = digits.partition(".")
     exponent = -len(fraction)
@@ -108,7 +113,7 @@ def _measure(values: dict[str, _Scalar], length: Callable[[str], int]) -> tuple[
     Numbers become canonical in `values`.
     """
     size = 0
-    json_length = 1 + _COMMON_OVERHEAD * len(values)
+    json_length = 1 + COMMON_OVERHEAD * len(values)
     for name, value in values.items():
         size += length(name)
         text = value.S
@@ -126,7 +131,7 @@ def _measure(values: dict[str, _Scalar], length: Callable[[str], int]) -> tuple[
             json_length += len(number) - bytes_of_number
         elif value.NULL is True:
             size += 1
-            json_length += _EMPTY_OVERHEAD - _COMMON_OVERHEAD
+            json_length += NULL_OVERHEAD
         else:
             return None
     return size, json_length + size

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.data_plane.tables import frames
@@ -17,6 +17,8 @@ from harness.data_plane.tables.frames import FILE_HEADER, Frame
 READ_AHEAD = 4096
 """Bytes read to get one frame; most frames fit, so that one call does."""
 CHUNK = 1024 * 1024
+MAX_GAP = 8192
+"""Bytes between two frames that are read together: as many cost about as much as another call."""
 
 
 class Log:
@@ -112,6 +114,26 @@ class Log:
             raise ValueError(f"no frame at {offset} of {self.path}")
         return found
 
+    def versions_at(self, offsets: Sequence[int]) -> dict[int, tuple[int, bytes]]:
+        """Return by offset, each of which must be the start of a frame, size and image of the item.
+
+        Frames that lie near each other are read together.
+        """
+        order = sorted(offsets)
+        found: dict[int, tuple[int, bytes]] = {}
+        data, start = b"", 0
+        for at, offset in enumerate(order):
+            version = frames.version_at(data, offset - start)
+            if version is None:
+                data, start = self.read(offset, _stretch(order, at) + READ_AHEAD), offset
+                version = frames.version_at(data, 0)
+            if version is None:
+                version = frames.version_at(self.read(offset, frames.length_at(data)), 0)
+            if version is None:
+                raise ValueError(f"no frame at {offset} of {self.path}")
+            found[offset] = version
+        return found
+
     def starts_frame(self, offset: int) -> bool:
         """Tell whether a frame with the right checksum starts at `offset`."""
         if not len(FILE_HEADER) <= offset < self.end:
@@ -170,3 +192,13 @@ class Log:
         self.close()
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+
+def _stretch(order: Sequence[int], first: int) -> int:
+    """Return how far it is from the offset at `first` to the last of those that are worth reading with it."""
+    last = first
+    while (
+        last + 1 < len(order) and order[last + 1] - order[last] <= MAX_GAP and order[last + 1] - order[first] <= CHUNK
+    ):
+        last += 1
+    return order[last] - order[first]

@@ -8,7 +8,7 @@ keys and images are bytes.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +34,9 @@ class Version(NamedTuple):
 
     image: bytes
     size: int
+
+
+_ABSENT = Version(b"", 0)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -132,31 +135,73 @@ class TableStore:
 
     def put(self, pk: bytes, sk: bytes, image: bytes, size: int) -> Version | None:
         """Store an item and return the version before; one that changes nothing leaves no record."""
-        before = self.index.get(pk, sk)
+        hashed = hash_of(pk)
+        before = self.index.get(pk, sk, hashed)
         old = self.version_at(before) if before else None
         if old is not None and same_item(old.image, image):
             return old
-        self._append(MODIFY if before else INSERT, pk, sk, image, size, before)
+        self._append(MODIFY if before else INSERT, pk, sk, image, size, before, hashed, self._clock())
         self.bytes += size - (old.size if old else 0)
         return old
 
+    def get_all(self, keys: Sequence[tuple[bytes, bytes]]) -> list[Version | None]:
+        """Return the items with these keys, None where there is none."""
+        locations = [self.index.get(*key) for key in keys]
+        found = self._versions(locations)
+        return [found[location] if location else None for location in locations]
+
+    def put_all(self, rows: Sequence[tuple[bytes, bytes, bytes, int]]) -> list[int]:
+        """Store items of distinct keys, each given as `put`'s arguments, and return the sizes of the versions before.
+
+        The size is 0 where there was none.
+        """
+        hashes = [hash_of(row[0]) for row in rows]
+        get = self.index.get
+        befores = [get(row[0], row[1], hashed) for row, hashed in zip(rows, hashes, strict=True)]
+        found = self._versions(befores)
+        now = self._clock()
+        sizes = []
+        for (pk, sk, image, size), hashed, before in zip(rows, hashes, befores, strict=True):
+            old = found[before] if before else _ABSENT
+            sizes.append(old.size)
+            if before and same_item(old.image, image):
+                continue
+            self._append(MODIFY if before else INSERT, pk, sk, image, size, before, hashed, now)
+            self.bytes += size - old.size
+        return sizes
+
+    def _versions(self, locations: Sequence[int]) -> dict[int, Version]:
+        """Return by location the versions that are there; 0 is no location."""
+        by_log: dict[int, list[int]] = {}
+        for location in locations:
+            if location:
+                by_log.setdefault(location >> _LOG_BITS, []).append(location & _OFFSET)
+        return {
+            number << _LOG_BITS | offset: Version(image, size)
+            for number, offsets in by_log.items()
+            for offset, (size, image) in self.log(number).versions_at(offsets).items()
+        }
+
     def delete(self, pk: bytes, sk: bytes = b"", *, expired: bool = False) -> Version | None:
         """Remove an item and return it, or None when there is none."""
-        before = self.index.get(pk, sk)
+        hashed = hash_of(pk)
+        before = self.index.get(pk, sk, hashed)
         if not before:
             return None
         old = self.version_at(before)
-        self._append(EXPIRE if expired else REMOVE, pk, sk, b"", 0, before)
+        self._append(EXPIRE if expired else REMOVE, pk, sk, b"", 0, before, hashed, self._clock())
         self.bytes -= old.size
         return old
 
-    def _append(self, kind: int, pk: bytes, sk: bytes, image: bytes, size: int, before: int) -> None:
-        number = self.map.shard_for(hash_of(pk)).number
-        offset = self.log(number).append(frames.encode(kind, self._clock(), size, before, pk, sk, image))
+    def _append(
+        self, kind: int, pk: bytes, sk: bytes, image: bytes, size: int, before: int, hashed: int, now: int
+    ) -> None:
+        number = self.map.shard_for(hashed).number
+        offset = self.log(number).append(frames.encode(kind, now, size, before, pk, sk, image))
         self._dirty.add(number)
         self._changed.add(self)
         self._undo.append((pk, sk, before, self.bytes))
-        self.index.set(pk, sk, 0 if kind >= REMOVE else number << _LOG_BITS | offset)
+        self.index.set(pk, sk, 0 if kind >= REMOVE else number << _LOG_BITS | offset, hashed)
 
     def scan(
         self, low: int = 0, high: int = 1 << 32, after: tuple[bytes, bytes] | None = None

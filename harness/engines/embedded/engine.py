@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data_plane.chaos.rules import RuleSet
+from harness.data_plane.queues.paths import USAGE_PATH as QUEUES_USAGE_PATH
 from harness.data_plane.tables.paths import UNMETERED_PATH, USAGE_PATH
 from harness.engines import packaging, stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
@@ -23,6 +24,7 @@ from harness.engines.embedded import processes
 from harness.engines.embedded.data_folder import DataFolder, KeptPlans
 from harness.engines.embedded.stack_queues import StackQueues, check_queues
 from harness.engines.embedded.stack_tables import StackTables
+from harness.engines.queue_requests import BilledRequests, QueueRequests
 from harness.engines.split_deployment import halve, put_functions
 from harness.engines.templates.intrinsics import load_template
 from harness.engines.templates.split import Context
@@ -259,9 +261,24 @@ class EmbeddedEngine:
         except (OSError, ValueError) as error:
             raise EngineError(f"the tables do not tell what they consumed: {error}") from error
         tables = {used["TableName"]: TableConsumption.from_json(used) for used in usage}
-        return Consumption(
-            tables, 1 + sum(c.restarts for c in self._children if c.name == "tables" and isinstance(c, Supervised))
+        return Consumption(tables, 1 + self._restarts("tables"))
+
+    def billed_requests(self) -> BilledRequests | None:
+        """Return the requests to queues that SQS would have billed so far; None where SQS is elsewhere. Raises
+        EngineError."""
+        if "sqs" in self._service_endpoints:
+            return None
+        try:
+            with direct.open(self._services["sqs"] + QUEUES_USAGE_PATH, timeout=30) as answer:
+                usage = json.load(answer)["Queues"]
+        except (OSError, ValueError) as error:
+            raise EngineError(f"the queues do not tell their requests: {error}") from error
+        return BilledRequests(
+            {name: QueueRequests.from_json(used) for name, used in usage.items()}, 1 + self._restarts("queues")
         )
+
+    def _restarts(self, name: str) -> int:
+        return sum(c.restarts for c in self._children if c.name == name and isinstance(c, Supervised))
 
     def stop(self) -> None:
         """Stop every process and remove the work folder; safe to call twice."""

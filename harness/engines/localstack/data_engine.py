@@ -19,6 +19,7 @@ from harness.engines.clients import Clients
 from harness.engines.consumption import Consumption
 from harness.engines.embedded import processes
 from harness.engines.localstack.engine import CHECK_SECONDS, REGION, LocalStackEngine, code_bucket, digest_of
+from harness.engines.queue_requests import BilledRequests
 from harness.engines.split_deployment import deployment, halve, put_functions
 from harness.engines.templates.split import Context
 from harness.errors import EngineError, HarnessError, UsageError
@@ -191,6 +192,10 @@ class LocalStackDataEngine:
     def consumption(self) -> Consumption | None:
         """Return None: LocalStack does not tell what its tables consume."""
         return self._localstack.consumption()
+
+    def billed_requests(self) -> BilledRequests | None:
+        """Return None: LocalStack does not tell how it is polled."""
+        return self._localstack.billed_requests()
 
     def stop(self) -> None:
         """Stop what this engine started, the service before LocalStack; safe to call twice."""

@@ -23,6 +23,7 @@ from harness.engines.clients import Clients
 from harness.engines.consumption import Consumption
 from harness.engines.localstack.container import FUNCTIONS_DYNAMODB, PORT, Container
 from harness.engines.localstack.template import with_parallel_mappings, with_variables
+from harness.engines.queue_requests import BilledRequests
 from harness.engines.templates.intrinsics import load_template
 from harness.errors import EngineError, UsageError
 from harness.host_environment import direct
@@ -249,6 +250,10 @@ class LocalStackEngine:
 
     def consumption(self) -> Consumption | None:
         """Return None: LocalStack does not tell what its tables consume."""
+        return None
+
+    def billed_requests(self) -> BilledRequests | None:
+        """Return None: LocalStack does not tell how it is polled."""
         return None
 
     def stop(self) -> None:

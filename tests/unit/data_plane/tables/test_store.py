@@ -18,7 +18,7 @@ from harness.data_plane.tables.journal import FILE as JOURNAL
 from harness.data_plane.tables.journal import Journal
 from harness.data_plane.tables.keys import KeySchema
 from harness.data_plane.tables.shards import RETENTION_MS, ROLL_MS
-from harness.data_plane.tables.store import TableStore, same_item
+from harness.data_plane.tables.store import TableStore, Version, same_item
 from tests.depth import examples
 
 SCHEMA = KeySchema("id", "S", "n", "S")
@@ -61,6 +61,21 @@ class StoreMachine(RuleBasedStateMachine):
         self.items[pk, sk] = image
         if known != image:
             self.pending.append((MODIFY if known else INSERT, pk, sk, image, known or b""))
+
+    @rule(rows=st.dictionaries(st.tuples(pks, sks), images, min_size=1))
+    def put_all(self, rows: dict[tuple[bytes, bytes], bytes]) -> None:
+        sizes = self.store.put_all([(*key, image, len(image)) for key, image in rows.items()])
+        assert sizes == [len(self.items.get(key, b"")) for key in rows]
+        for (pk, sk), image in rows.items():
+            known = self.items.get((pk, sk))
+            if known != image:
+                self.pending.append((MODIFY if known else INSERT, pk, sk, image, known or b""))
+        self.items.update(rows)
+
+    @rule(keys=st.lists(st.tuples(pks, sks)))
+    def get_all(self, keys: list[tuple[bytes, bytes]]) -> None:
+        found = self.store.get_all(keys)
+        assert found == [Version(self.items[key], len(self.items[key])) if key in self.items else None for key in keys]
 
     @rule(pk=pks, sk=sks, expired=st.booleans())
     def delete(self, pk: bytes, sk: bytes, expired: bool) -> None:
