@@ -31,12 +31,13 @@ from loadtests.uploads import Uploads, endpoint, options_of, runner_of  # isort:
 
 from harness.errors import HarnessError  # isort: skip
 from harness.lambda_service.bootstrap import PARENT_VARIABLE, die_with_parent  # isort: skip
-from harness.load.schedule import ARRIVALS, SHAPES, LoadSpec  # isort: skip
+from harness.load.schedule import LOAD_OPTIONS, LoadSpec  # isort: skip
 
 LOADED_IN = os.getpid()
 """The process that read this file first; workers made by --processes are forked from it."""
 
-DEFAULTS = LoadSpec()
+BY_HAND = {"rate": 50.0}
+"""Defaults of a Locust that is started by hand, for any engine."""
 
 
 @dataclass
@@ -56,19 +57,14 @@ _log = logging.getLogger(__name__)
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_options(parser: LocustArgumentParser) -> None:
     """Add the options of a load; those without `include_in_web_ui=False` can be changed in the web UI."""
-    parser.add_argument("--shape", choices=SHAPES, default=DEFAULTS.shape, help="how the rate runs over time")
-    parser.add_argument("--seconds", type=float, default=DEFAULTS.seconds, help="length of the load")
-    parser.add_argument("--rate", type=float, default=50.0, help="rows a second offered, on average")
-    parser.add_argument(
-        "--rows-per-file",
-        default=DEFAULTS.rows_per_file,
-        help="fixed:1000, uniform:200:2000, lognormal:200:0.8:4000 or choice:100=7,1000=3",
-    )
-    parser.add_argument("--arrivals", choices=ARRIVALS, default=DEFAULTS.arrivals, help="random or evenly spaced")
-    parser.add_argument("--load-seed", type=int, default=DEFAULTS.seed, help="the same seed gives the same schedule")
-    parser.add_argument("--dirty", type=float, default=DEFAULTS.dirty, help="share of rows that need cleaning")
-    parser.add_argument("--quarantine", type=float, default=DEFAULTS.quarantine, help="share of rows clean rejects")
-    parser.add_argument("--poison", type=float, default=DEFAULTS.poison, help="share of rows a later stage gives up")
+    for option in LOAD_OPTIONS.values():
+        parser.add_argument(
+            option.locust_flag,
+            type=type(option.default),
+            default=BY_HAND.get(option.name, option.default),
+            choices=option.choices or None,
+            help=option.help,
+        )
     hidden: dict[str, Any] = {"include_in_web_ui": False}
     parser.add_argument("--rows", type=int, default=0, help="short for --rows-per-file fixed:ROWS", **hidden)
     parser.add_argument("--bucket", default="", help="upload bucket (default: the deployed stack's)", **hidden)
@@ -77,17 +73,10 @@ def add_options(parser: LocustArgumentParser) -> None:
 
 def spec_of(options: Any) -> LoadSpec:
     """Return the load that the options describe; raises UsageError."""
-    return LoadSpec(
-        shape=options.shape,
-        seconds=options.seconds,
-        rate=options.rate,
-        rows_per_file=f"fixed:{options.rows}" if options.rows else options.rows_per_file,
-        arrivals=options.arrivals,
-        seed=options.load_seed,
-        dirty=options.dirty,
-        quarantine=options.quarantine,
-        poison=options.poison,
-    )
+    given = {name: getattr(options, option.locust_name) for name, option in LOAD_OPTIONS.items()}
+    if options.rows:
+        given["rows_per_file"] = f"fixed:{options.rows}"
+    return LoadSpec(**given)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +12,10 @@ import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
+from harness.commands.engine_options import EngineOptions
 from harness.commands.load import load, saturation
-from harness.commands.options import Capacity, Chaos, EngineName, Out, Profile, Rows, chaos_rules, out
+from harness.commands.option_groups import grouped
+from harness.commands.options import Out, Rows, out
 from harness.errors import ExitCode, UsageError
 from harness.suites.catalogue import summaries
 
@@ -106,8 +109,14 @@ def bench_clean(
         print_table(out, results)
 
 
-Repetitions = Annotated[int | None, typer.Option(help="Repetitions (default: the suite's).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print aggregate.json and nothing else.")]
+@dataclass(frozen=True)
+class SuiteChoices:
+    """How often a suite is run, and how its aggregate is given."""
+
+    repetitions: Annotated[int | None, typer.Option(help="Repetitions (default: the suite's).")] = None
+    out_dir: Out = Path("runs")
+    as_json: Annotated[bool, typer.Option("--json", help="Print aggregate.json and nothing else.")] = False
+
 
 _SHADOWED = [f"  {name}: {summary}" for name, summary in summaries().items() if name in ("clean", "load")]
 _SUITE_HELP = "Run any suite by name or file, also those whose names are benchmarks with options:\n\n" + "\n\n".join(
@@ -116,20 +125,19 @@ _SUITE_HELP = "Run any suite by name or file, also those whose names are benchma
 
 
 @app.command("suite", help=_SUITE_HELP, rich_help_panel=SUITES)
+@grouped
 def bench_suite(
     name: Annotated[str, typer.Argument(help="A suite's name, or the path of a .toml file.")],
-    repetitions: Repetitions = None,
-    engine: EngineName = "embedded",
-    profile: Profile = "local",
-    capacity: Capacity = "unlimited",
-    chaos: Chaos = None,
-    out_dir: Out = Path("runs"),
-    as_json: AsJson = False,
+    on: EngineOptions,
+    choices: SuiteChoices,
 ) -> None:
     """Run a suite, print its aggregate, and write the report."""
+    _run_suite(name, on, choices)
+
+
+def _run_suite(name: str, on: EngineOptions, choices: SuiteChoices) -> None:
     from dataclasses import replace
 
-    from harness.engines.registry import check_capacity
     from harness.experiments.record import recorded
     from harness.report import write_report
     from harness.results import new_run_folder
@@ -137,19 +145,19 @@ def bench_suite(
     from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 
     suite = load_suite(name)
-    rules = chaos_rules(chaos, engine)
-    if rules is not None and suite.kind is Kind.CLEAN:
+    chosen = on.choose()
+    if chosen.rules is not None and suite.kind is Kind.CLEAN:
         raise UsageError(f"--chaos: suite {suite.name} runs no engine", hint="leave --chaos out")
-    if repetitions is not None:
-        if repetitions < 1:
-            raise UsageError(f"--repetitions is {repetitions}, 1 or more are needed")
-        suite = replace(suite, repetitions=repetitions)
-    check_capacity(engine, capacity)
-    folder = new_run_folder(out_dir)
+    if choices.repetitions is not None:
+        if choices.repetitions < 1:
+            raise UsageError(f"--repetitions is {choices.repetitions}, 1 or more are needed")
+        suite = replace(suite, repetitions=choices.repetitions)
+    folder = new_run_folder(choices.out_dir)
+    options = SuiteOptions(on.engine, on.profile, out, on.capacity, quiet=choices.as_json, chaos=chosen.rules)
     with recorded(folder):
-        document = run_suite(suite, SuiteOptions(engine, profile, out, capacity, quiet=as_json, chaos=rules), folder)
+        document = run_suite(suite, options, folder)
         page = write_report(folder)
-    if as_json:
+    if choices.as_json:
         print(json.dumps(document))  # noqa: T201
     else:
         print_aggregate(out, document)
@@ -160,16 +168,9 @@ def bench_suite(
 
 
 def _suite_command(name: str) -> Callable[..., None]:
-    def run(
-        repetitions: Repetitions = None,
-        engine: EngineName = "embedded",
-        profile: Profile = "local",
-        capacity: Capacity = "unlimited",
-        chaos: Chaos = None,
-        out_dir: Out = Path("runs"),
-        as_json: AsJson = False,
-    ) -> None:
-        bench_suite(name, repetitions, engine, profile, capacity, chaos, out_dir, as_json)
+    @grouped
+    def run(on: EngineOptions, choices: SuiteChoices) -> None:
+        _run_suite(name, on, choices)
 
     return run
 

@@ -42,6 +42,8 @@ Chaos = Annotated[
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Template parameter; repeatable.")
 ]
+StallTimeout = Annotated[float, typer.Option(help="Give up when nothing that should move does for this many seconds.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for results; each run gets a folder of its own in it.")]
 
 

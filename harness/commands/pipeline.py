@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
+from harness.commands.engine_options import EngineOptions, ExperimentOptions
+from harness.commands.option_groups import grouped
 from harness.commands.options import (
-    Capacity,
-    Chaos,
     Dirty,
-    EngineName,
-    Out,
     Params,
     Poison,
-    Profile,
     Quarantine,
     Rows,
     Seed,
-    chaos_rules,
     out,
     parse_parameters,
     wait_for_interrupt,
 )
 from harness.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from harness.corpus import CorpusSpec
 
 
 def register(app: typer.Typer) -> None:
@@ -35,25 +35,31 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
+@dataclass(frozen=True)
+class CorpusOptions:
+    """What is generated."""
+
+    rows: Rows = 800_000
+    seed: Seed = 1
+    dirty: Dirty = 0.05
+    quarantine: Quarantine = 0.002
+    poison: Poison = 0.0002
+
+    def spec(self) -> CorpusSpec:
+        """Return the corpus; raises UsageError where it makes no sense."""
+        from harness.corpus import CorpusSpec
+
+        return CorpusSpec(self.rows, self.seed, self.dirty, self.quarantine, self.poison)
+
+
+@grouped
 def run(
-    rows: Rows = 800_000,
-    seed: Seed = 1,
-    dirty: Dirty = 0.05,
-    quarantine: Quarantine = 0.002,
-    poison: Poison = 0.0002,
+    corpus: CorpusOptions,
+    on: EngineOptions,
+    options: ExperimentOptions,
     file: Annotated[Path | None, typer.Option(help="Run your own CSV instead of a generated corpus.")] = None,
-    engine: EngineName = "embedded",
-    profile: Profile = "local",
-    capacity: Capacity = "unlimited",
-    param: Params = None,
-    chaos: Chaos = None,
-    out_dir: Out = Path("runs"),
-    stall_timeout: Annotated[
-        float, typer.Option(help="Give up when nothing that should move does for this many seconds.")
-    ] = 120.0,
     ceiling: Annotated[bool, typer.Option(help="First measure the engine's bare rates, for comparison.")] = True,
     keep: Annotated[bool, typer.Option(help="Keep the engine up afterwards, for `harness dlq`, until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
 ) -> None:
     """Generate, deploy, upload, watch, audit: the main job.
 
@@ -68,77 +74,62 @@ def run(
       harness run -p BillingMode=PROVISIONED -p WriteCapacity=500 -p ReadCapacity=500 --capacity aws
       harness run --chaos rules.toml           with faults injected: docs/chaos.md
     """
-    from harness.corpus import CorpusSpec
-    from harness.engines.registry import check_capacity, create, kind_of
-    from harness.experiments.lifecycle import Setting, conduct
-    from harness.experiments.record import LOGS, recorded
-    from harness.experiments.reporter import Reporter
+    from harness.experiments.lifecycle import conduct
     from harness.experiments.upload_run import UploadExperiment, generated_input, own_input
     from harness.experiments.upload_summary import print_summary
     from harness.results import new_run_folder
     from harness.session import remember
 
-    setting = Setting(parse_parameters(param), stall_timeout)
-    rules = chaos_rules(chaos, engine)
+    chosen, setting, reporter = on.choose(), options.setting(), options.reporter()
     if file is not None and not file.is_file():
         raise UsageError(f"{file} is not a file")
-    spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
-    check_capacity(engine, capacity)
-    reporter, room_here = Reporter(out, quiet=as_json), kind_of(engine).data_here
+    spec, room_here = corpus.spec(), chosen.kind.data_here
     if file is not None:
         uploaded = own_input(file, setting, reporter, room_here=room_here)
     else:
         uploaded = generated_input(spec, setting, reporter, room_here=room_here)
     experiment = UploadExperiment(uploaded, setting, ceiling=ceiling)
-    folder = new_run_folder(out_dir)
-    with (
-        recorded(folder),
-        create(engine, profile=profile, capacity=capacity, logs=folder / LOGS, chaos=rules) as started,
-    ):
-        finished = conduct(experiment, started, folder, reporter)
-        if as_json:
+    folder = new_run_folder(options.out_dir)
+    with chosen.started(folder) as engine:
+        finished = conduct(experiment, engine, folder, reporter)
+        if options.as_json:
             print(json.dumps(finished.result))  # noqa: T201
         else:
             print_summary(out, finished)
         if keep:
-            with remember(started, finished.deployment):
+            with remember(engine, finished.deployment):
                 wait_for_interrupt()
     if not finished.conserved:
         raise typer.Exit(ExitCode.NOT_CONSERVED)
 
 
+@grouped
 def generate(
     path: Annotated[Path, typer.Argument(help="Where to write the CSV; its manifest goes beside it.")],
-    rows: Rows = 800_000,
-    seed: Seed = 1,
-    dirty: Dirty = 0.05,
-    quarantine: Quarantine = 0.002,
-    poison: Poison = 0.0002,
+    corpus: CorpusOptions,
 ) -> None:
     """Write a corpus and its manifest, which says what must become of every row.
 
     Example: harness generate transactions.csv --rows 100000 --seed 7
     """
-    from harness.corpus import CorpusSpec, manifest_path
     from harness.corpus import generate as write
+    from harness.corpus import manifest_path
     from harness.experiments.reporter import ProgressBar
 
-    spec = CorpusSpec(rows=rows, seed=seed, dirty=dirty, quarantine=quarantine, poison=poison)
+    spec = corpus.spec()
     if path.is_dir():
         raise UsageError(f"{path} is a folder", hint="name the file to write")
-    with ProgressBar(out, "generating", rows) as advance:
+    with ProgressBar(out, "generating", spec.rows) as advance:
         manifest = write(path, spec, advance)
     size = f"{manifest.rows:,} rows, {manifest.file_bytes:,} bytes"
     out.print(f"{path}: {size}, sha256 {manifest.sha256}", highlight=False)
     out.print(f"{manifest_path(path)}: {manifest.rows_updated:,} rows must be updated", highlight=False)
 
 
+@grouped
 def deploy(
-    engine: EngineName = "embedded",
-    profile: Profile = "local",
-    capacity: Capacity = "unlimited",
+    on: EngineOptions,
     param: Params = None,
-    chaos: Chaos = None,
     once: Annotated[
         bool, typer.Option(help="Deploy to an engine that stays up by itself (LocalStack), and end.")
     ] = False,
@@ -159,17 +150,16 @@ def deploy(
     from harness.experiments.result_lines import print_chaos
     from harness.session import remember
 
-    parameters = parse_parameters(param)
-    rules = chaos_rules(chaos, engine)
-    if once and not outlives_its_command(engine):
-        raise UsageError(f"--once: the functions of engine {engine} end with this command", hint="leave --once out")
-    with create(engine, profile=profile, capacity=capacity, data=data, chaos=rules) as started:
+    parameters, chosen = parse_parameters(param), on.choose()
+    if once and not outlives_its_command(on.engine):
+        raise UsageError(f"--once: the functions of engine {on.engine} end with this command", hint="leave --once out")
+    with create(on.engine, profile=on.profile, capacity=on.capacity, data=data, chaos=chosen.rules) as started:
         deployment = started.deploy(TEMPLATE, parameters, stack_name=STACK)
         table = Table("output", "value", box=None, header_style="bold")
         for key, value in sorted(deployment.outputs.items()):
             table.add_row(key, value)
         out.print(table)
-        out.print(f"\ncapacity   {capacity}\nendpoint   {started.endpoints.default}", highlight=False)
+        out.print(f"\ncapacity   {on.capacity}\nendpoint   {started.endpoints.default}", highlight=False)
         out.print(
             f"           AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={started.endpoints.region} "
             f"aws --endpoint-url {started.endpoints.default} s3 cp my.csv s3://{deployment.output('UploadBucket')}/",

@@ -21,7 +21,7 @@ from harness.engines.base import Deployment, Engine
 from harness.errors import REINSTALL, EnvironmentProblem
 from harness.host_environment import child_environment
 from harness.lambda_service.bootstrap import PARENT_VARIABLE
-from harness.load.schedule import LoadSpec
+from harness.load.schedule import LOAD_OPTIONS, LoadSpec
 from harness.processes.supervision import tail
 
 LOCUSTFILE = Path(__file__).resolve().parents[2] / "loadtests" / "locustfile.py"
@@ -78,17 +78,7 @@ def free_port(host: str) -> int:
 
 def load_arguments(spec: LoadSpec) -> list[str]:
     """Return the options of our locustfile that give this load."""
-    return [
-        *("--shape", spec.shape),
-        *("--seconds", f"{spec.seconds!r}"),
-        *("--rate", f"{spec.rate!r}"),
-        *("--rows-per-file", spec.rows_per_file),
-        *("--arrivals", spec.arrivals),
-        *("--load-seed", str(spec.seed)),
-        *("--dirty", f"{spec.dirty!r}"),
-        *("--quarantine", f"{spec.quarantine!r}"),
-        *("--poison", f"{spec.poison!r}"),
-    ]
+    return [text for name, option in LOAD_OPTIONS.items() for text in (option.locust_flag, str(getattr(spec, name)))]
 
 
 class LocustProcess:

@@ -10,13 +10,15 @@ import math
 import random
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.corpus import CorpusSpec
 from harness.errors import UsageError
 from harness.load.distribution import parse
+
+if TYPE_CHECKING:
+    from harness.corpus import CorpusSpec
 
 SHAPES = ("steady", "ramp", "spike", "soak")
 ARRIVALS = ("poisson", "constant")
@@ -38,6 +40,14 @@ _SHAPE_POINTS: Mapping[str, Sequence[tuple[float, float]]] = {
 """Relative rate over the relative time, linear between the points."""
 
 
+Plain = TypeVar("Plain", str, int, float)
+
+
+def _option(default: Plain, text: str, choices: Sequence[str] = ()) -> Plain:
+    """Return a field that is an option of the command line and of Locust, which say `text` of it."""
+    return field(default=default, metadata={"help": text, "choices": tuple(choices)})
+
+
 @dataclass(frozen=True)
 class LoadSpec:
     """A load: `rate` is the offered rows a second, on average over `seconds`.
@@ -49,15 +59,18 @@ class LoadSpec:
     gives the same schedule on any machine.
     """
 
-    shape: str = "steady"
-    seconds: float = 60.0
-    rate: float = 1000.0
-    rows_per_file: str = "lognormal:200:0.8:4000"
-    arrivals: str = "poisson"
-    seed: int = 1
-    dirty: float = 0.05
-    quarantine: float = 0.0
-    poison: float = 0.0
+    shape: str = _option("steady", "How the rate runs over time: steady, ramp, spike, soak.", SHAPES)
+    seconds: float = _option(60.0, "Length of the load in seconds.")
+    rate: float = _option(1000.0, "Rows a second offered, on average.")
+    rows_per_file: str = _option(
+        "lognormal:200:0.8:4000",
+        "fixed:1000, uniform:200:2000, lognormal:200:0.8:4000 (median, sigma, most) or choice:100=7,1000=3.",
+    )
+    arrivals: str = _option("poisson", "poisson (random) or constant (evenly spaced).", ARRIVALS)
+    seed: int = _option(1, "The same seed gives the same files at the same times on any machine.")
+    dirty: float = _option(0.05, "Share of rows that need cleaning.")
+    quarantine: float = _option(0.0, "Share of rows that clean must reject.")
+    poison: float = _option(0.0, "Share of rows that a later stage must give up.")
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
@@ -91,6 +104,9 @@ class LoadSpec:
 
     def corpora(self) -> tuple[CorpusSpec, ...]:
         """Return what the files of the pool are made from; the seed differs in each."""
+        # The command line reads this module at every start, and generating needs much more.
+        from harness.corpus import CorpusSpec
+
         first = self.seed * POOL_FILES
         return tuple(
             CorpusSpec(rows, first + i, self.dirty, self.quarantine, self.poison) for i, rows in enumerate(self.sizes)
@@ -99,6 +115,33 @@ class LoadSpec:
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `LoadSpec(**data)` gives the spec back."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class LoadOption:
+    """An option that is a field of `LoadSpec`: its name, help, default, and what may be chosen (nothing: anything)."""
+
+    name: str
+    help: str
+    default: str | float
+    choices: tuple[str, ...]
+
+    @property
+    def locust_name(self) -> str:
+        """Its name among Locust's parsed options, where `seed` would be taken for a seed of Locust's own."""
+        return "load_seed" if self.name == "seed" else self.name
+
+    @property
+    def locust_flag(self) -> str:
+        """Its name on Locust's command line."""
+        return f"--{self.locust_name.replace('_', '-')}"
+
+
+LOAD_OPTIONS: Mapping[str, LoadOption] = {
+    of.name: LoadOption(of.name, of.metadata["help"], getattr(LoadSpec, of.name), of.metadata["choices"])
+    for of in fields(LoadSpec)
+}
+"""By name, in the order in which help shows them."""
 
 
 @dataclass(frozen=True)

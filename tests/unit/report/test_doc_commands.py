@@ -15,7 +15,7 @@ import yaml
 
 from harness.commands.application import app
 from harness.engines.registry import CAPACITIES, ENGINES
-from harness.load.schedule import ARRIVALS, SHAPES
+from harness.load.schedule import ARRIVALS, LOAD_OPTIONS, SHAPES
 from harness.suites.catalogue import summaries
 from tools.gate.calibrate import calibrate
 
@@ -26,7 +26,7 @@ NOT_OURS = {"AWS_ACCESS_KEY_ID", "AWS_CA_BUNDLE"}
 """Variables that the pages name and the project does not: other programs', and those that it does not heed."""
 
 LOCUST_OPTIONS = {"--web-host", "--headless", "--users", "--worker", "--master-host", "--master-port"}
-"""Options of Locust itself that the pages use; ours come from loadtests/locustfile.py."""
+"""Options of Locust itself that the pages use; ours come from LoadSpec and loadtests/locustfile.py."""
 
 
 def code_of(text: str) -> Iterator[tuple[str, bool]]:
@@ -131,7 +131,8 @@ def test_make_when_a_page_names_a_target_has_it(page: str, text: str, mention: b
 
 @pytest.mark.parametrize(("page", "text", "mention"), LOCUST)
 def test_locust_when_a_page_names_an_option_takes_it(page: str, text: str, mention: bool) -> None:
-    ours = set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', (ROOT / "loadtests" / "locustfile.py").read_text()))
+    ours = {option.locust_flag for option in LOAD_OPTIONS.values()}
+    ours |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', (ROOT / "loadtests" / "locustfile.py").read_text()))
     assert {word for word in shlex.split(text) if word.startswith("-")} <= ours | LOCUST_OPTIONS
 
 

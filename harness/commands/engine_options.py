@@ -1,0 +1,95 @@
+"""What every command on an engine takes: which engine under which rules, and where an experiment's results go."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.commands.options import (
+    AsJson,
+    Capacity,
+    Chaos,
+    EngineName,
+    Out,
+    Params,
+    Profile,
+    StallTimeout,
+    chaos_rules,
+    out,
+    parse_parameters,
+)
+
+if TYPE_CHECKING:
+    from harness.data_plane.chaos.rules import RuleSet
+    from harness.engines.base import Engine
+    from harness.engines.registry import EngineKind
+    from harness.experiments.lifecycle import Setting
+    from harness.experiments.reporter import Reporter
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Which engine, and the rules that hold on it."""
+
+    engine: EngineName = "embedded"
+    profile: Profile = "local"
+    capacity: Capacity = "unlimited"
+    chaos: Chaos = None
+
+    def choose(self) -> ChosenEngine:
+        """Return the engine to start; raises UsageError for one that there is not, and for rules it does not know."""
+        from harness.engines.registry import check_capacity, kind_of
+
+        kind = kind_of(self.engine)
+        rules = chaos_rules(self.chaos, self.engine)
+        check_capacity(self.engine, self.capacity)
+        return ChosenEngine(self, kind, rules)
+
+
+@dataclass(frozen=True)
+class ChosenEngine:
+    """An engine that may be started: its options were found to fit together."""
+
+    options: EngineOptions
+    kind: EngineKind
+    rules: RuleSet | None
+
+    @contextlib.contextmanager
+    def started(self, folder: Path) -> Iterator[Engine]:
+        """Run the engine for an experiment whose results go to `folder`; what fails is recorded there."""
+        from harness.engines.registry import create
+        from harness.experiments.record import LOGS, recorded
+
+        given = self.options
+        with (
+            recorded(folder),
+            create(
+                given.engine, profile=given.profile, capacity=given.capacity, logs=folder / LOGS, chaos=self.rules
+            ) as engine,
+        ):
+            yield engine
+
+
+@dataclass(frozen=True)
+class ExperimentOptions:
+    """What every experiment is told, and how its result is given."""
+
+    param: Params = None
+    out_dir: Out = Path("runs")
+    stall_timeout: StallTimeout = 120.0
+    as_json: AsJson = False
+
+    def setting(self) -> Setting:
+        """Return what the experiment is told; raises UsageError for a parameter that is not KEY=VALUE."""
+        from harness.experiments.lifecycle import Setting
+
+        return Setting(parse_parameters(self.param), self.stall_timeout)
+
+    def reporter(self) -> Reporter:
+        """Return what tells of the experiment: nothing where its result is to be JSON."""
+        from harness.experiments.reporter import Reporter
+
+        return Reporter(out, quiet=self.as_json)
