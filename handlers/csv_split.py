@@ -134,7 +134,7 @@ class Held:
 
 
 @dataclass
-class Found:
+class FoundRecords:
     """Records found in a buffer: how many, held ones included, and where the last of them ends.
 
     `overlong` says that what follows is a line of more than `MAX_RECORD_BYTES`.
@@ -159,9 +159,9 @@ class RecordFinder:
         self._grammar = grammar(dialect.delimiter, strict=dialect.strict)
         self._columns = columns
 
-    def find(self, data: bytes, *, final: bool) -> Found:
+    def find(self, data: bytes, *, final: bool) -> FoundRecords:
         """Return the records that end in `data`; `final` says that nothing follows it."""
-        found = Found()
+        found = FoundRecords()
         # A carriage return at the very end may be a part of a longer line end.
         limit = len(data) if final else len(data.rstrip(b"\r"))
         pattern = self._grammar.well_formed_to_end if final else self._grammar.well_formed
@@ -196,7 +196,7 @@ class RecordFinder:
             at = opened
         return records, max(data.rfind(b"\n", start, at), data.rfind(b"\r", start, at)) + 1
 
-    def _hold(self, data: bytes, limit: int, found: Found, status: Status, *, final: bool) -> bool:
+    def _hold(self, data: bytes, limit: int, found: FoundRecords, status: Status, *, final: bool) -> bool:
         """Hold back the record at `found.end`; False where what follows is needed to say how much of it.
 
         It ends where a record with as many fields as the header begins, where `MAX_HELD_BYTES` are reached, and

@@ -109,7 +109,7 @@ def is_alone(delivery: Delivery) -> bool:
     return delivery.batch.error is not None and len(delivery.batch.rows) == 1
 
 
-def hasten(sqs: JsonClient, queue_url: str, receipt_handles: list[str], delay: int) -> None:
+def shorten_visibility(sqs: JsonClient, queue_url: str, receipt_handles: list[str], delay: int) -> None:
     """Let failed messages be received again after `delay` seconds rather than a whole visibility timeout.
 
     A refusal only means a longer wait, so it is logged and not raised.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handlers.aws import JsonClient
-from handlers.failures import Delivery, Refused, hasten, is_alone, response, send_alone
+from handlers.failures import Delivery, Refused, is_alone, response, send_alone, shorten_visibility
 from handlers.record_batch import RowError, record_id
 from handlers.table_writer import Written
 from handlers.telemetry import Work, emit
@@ -47,18 +47,18 @@ def settle(outcomes: Sequence[Outcome], bad: Sequence[dict[str, Any]], origin: O
     not be sent alone: doing rows twice is harmless, losing one is not.
     """
     failed = [record["messageId"] for record in bad]
-    hurried = [record["receiptHandle"] for record in bad]
+    shortened = [record["receiptHandle"] for record in bad]
     for outcome in outcomes:
         delivery, refused = outcome.delivery, outcome.refused
         if outcome.unfinished:
             failed.append(delivery.message_id)
         elif refused and is_alone(delivery):
             failed.append(delivery.message_id)
-            hurried.append(delivery.receipt_handle)
+            shortened.append(delivery.receipt_handle)
         elif refused and not send_alone(origin.sqs, origin.queue_url, delivery, refused, origin.deadline):
             failed.append(delivery.message_id)
-    if hurried:
-        hasten(origin.sqs, origin.queue_url, hurried, origin.retry_delay)
+    if shortened:
+        shorten_visibility(origin.sqs, origin.queue_url, shortened, origin.retry_delay)
     return response(failed)
 
 

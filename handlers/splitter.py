@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from handlers.clean_worker import Chunk
-from handlers.csv_split import BOM, TERMINATOR, Found, RecordFinder
+from handlers.csv_split import BOM, TERMINATOR, FoundRecords, RecordFinder
 from handlers.dialect import Dialect
 from handlers.header import Header, ObjectRejected, read_header
 from handlers.quarantine import RAW_LIMIT
@@ -108,7 +108,7 @@ class _Cursor:
         self._number, self._row = 0, 1
         self.carried = b""
 
-    def chunk(self, buffer: bytes, found: Found) -> Chunk:
+    def chunk(self, buffer: bytes, found: FoundRecords) -> Chunk:
         """Return the records found at the buffer's start as a chunk."""
         data = buffer[: found.end]
         chunk = Chunk(self._number, data, self._row, self._offset, self._dialect, tuple(found.held))

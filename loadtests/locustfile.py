@@ -31,7 +31,7 @@ from loadtests.uploads import Uploads, endpoint, options_of, runner_of  # isort:
 
 from harness.errors import HarnessError  # isort: skip
 from harness.lambda_service.bootstrap import PARENT_VARIABLE, die_with_parent  # isort: skip
-from harness.load.schedule import LOAD_OPTIONS, LoadSpec  # isort: skip
+from harness.load.schedule import SPEC_OPTIONS, LoadSpec  # isort: skip
 
 LOADED_IN = os.getpid()
 """The process that read this file first; workers made by --processes are forked from it."""
@@ -57,7 +57,7 @@ _log = logging.getLogger(__name__)
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_options(parser: LocustArgumentParser) -> None:
     """Add the options of a load; those without `include_in_web_ui=False` can be changed in the web UI."""
-    for option in LOAD_OPTIONS.values():
+    for option in SPEC_OPTIONS.values():
         parser.add_argument(
             option.locust_flag,
             type=type(option.default),
@@ -73,7 +73,7 @@ def add_options(parser: LocustArgumentParser) -> None:
 
 def spec_of(options: Any) -> LoadSpec:
     """Return the load that the options describe; raises UsageError."""
-    given = {name: getattr(options, option.locust_name) for name, option in LOAD_OPTIONS.items()}
+    given = {name: getattr(options, option.locust_name) for name, option in SPEC_OPTIONS.items()}
     if options.rows:
         given["rows_per_file"] = f"fixed:{options.rows}"
     return LoadSpec(**given)

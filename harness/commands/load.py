@@ -12,14 +12,14 @@ from harness.commands.engine_options import EngineOptions, ExperimentOptions
 from harness.commands.option_groups import grouped
 from harness.commands.options import Dirty, Poison, Quarantine, Seed, out
 from harness.errors import ExitCode
-from harness.load.schedule import LOAD_OPTIONS, LoadSpec
+from harness.load.schedule import SPEC_OPTIONS, LoadSpec
 
 if TYPE_CHECKING:
     from harness.engines.registry import EngineKind
     from harness.experiments.saturation_run import Saturation
     from harness.load.locust_process import LocustOptions
 
-RowsPerFile = Annotated[str, typer.Option(help=LOAD_OPTIONS["rows_per_file"].help)]
+RowsPerFile = Annotated[str, typer.Option(help=SPEC_OPTIONS["rows_per_file"].help)]
 Users = Annotated[int, typer.Option(help="Most uploads at a time.")]
 Processes = Annotated[int, typer.Option(help="Upload from this many worker processes of this machine.")]
 
@@ -32,13 +32,13 @@ SOAK_SHARE = 0.25
 class ScheduleOptions:
     """Which files are uploaded when."""
 
-    shape: Annotated[str, typer.Option(help=LOAD_OPTIONS["shape"].help)] = LoadSpec.shape
+    shape: Annotated[str, typer.Option(help=SPEC_OPTIONS["shape"].help)] = LoadSpec.shape
     seconds: Annotated[
         float | None, typer.Option(help="Length of the load (default: 60, ramp and spike 120, soak 1800).")
     ] = None
     rate: Annotated[float | None, typer.Option(help="Rows a second offered, on average (default: by engine).")] = None
     rows_per_file: RowsPerFile = LoadSpec.rows_per_file
-    arrivals: Annotated[str, typer.Option(help=LOAD_OPTIONS["arrivals"].help)] = LoadSpec.arrivals
+    arrivals: Annotated[str, typer.Option(help=SPEC_OPTIONS["arrivals"].help)] = LoadSpec.arrivals
     warmup: Annotated[
         float, typer.Option(help="Seconds at the same rate beforehand, for functions to start; 0: none.")
     ] = 5.0

@@ -39,7 +39,7 @@ class LoadIntake:
     @property
     def sources(self) -> Collection[str]:
         """The ids of every object known to be in the bucket."""
-        return {source_id for load in self.loads for source_id in (*load.sources, *load.adopted)}
+        return {source_id for load in self.loads for source_id in (*load.sources, *load.reconciled)}
 
     @property
     def expected_rows(self) -> int:

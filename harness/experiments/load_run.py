@@ -157,7 +157,7 @@ class LocustLoads:
         audited = [
             Audited(sample.source(bucket), sample.rows, self.pool(load.start.spec)[sample.file].spec)
             for load in self.loads
-            for sample in (load.sources | load.adopted).values()
+            for sample in (load.sources | load.reconciled).values()
         ]
         places = read_places(bed.engine, bed.deployment, (one.source for one in audited))
         with bed.reporter.bar("auditing", sum(one.rows for one in audited)) as advance:
@@ -179,7 +179,7 @@ class LocustLoads:
             outcomes=outcomes,
             audit=report,
             rows=sum(one.rows for one in audited),
-            ambiguous=sum(len(load.adopted) for load in self.loads),
+            ambiguous=sum(len(load.reconciled) for load in self.loads),
             unsent=sum(load.unsent for load in self.loads),
             unreported=sum(load.unreported for load in self.loads),
             redelivered=redelivered,
@@ -260,7 +260,7 @@ def _reconcile(bed: Testbed, load: LoadState) -> None:
         if version in (None, "null"):
             version = entry["ETag"].strip('"')
         if (entry["Key"], version) not in known:
-            load.adopt(entry["Key"], version, entry["Size"])
+            load.reconcile(entry["Key"], version, entry["Size"])
 
 
 def _completed(totals: Mapping[str, Any], sample: Sample, places: Places) -> float | None:

@@ -21,7 +21,7 @@ from harness.engines.base import Deployment, Engine
 from harness.errors import REINSTALL, EnvironmentProblem
 from harness.host_environment import child_environment
 from harness.lambda_service.bootstrap import PARENT_VARIABLE
-from harness.load.schedule import LOAD_OPTIONS, LoadSpec
+from harness.load.schedule import SPEC_OPTIONS, LoadSpec
 from harness.processes.supervision import tail
 
 LOCUSTFILE = Path(__file__).resolve().parents[2] / "loadtests" / "locustfile.py"
@@ -78,7 +78,7 @@ def free_port(host: str) -> int:
 
 def load_arguments(spec: LoadSpec) -> list[str]:
     """Return the options of our locustfile that give this load."""
-    return [text for name, option in LOAD_OPTIONS.items() for text in (option.locust_flag, str(getattr(spec, name)))]
+    return [text for name, option in SPEC_OPTIONS.items() for text in (option.locust_flag, str(getattr(spec, name)))]
 
 
 class LocustProcess:

@@ -118,7 +118,7 @@ class LoadSpec:
 
 
 @dataclass(frozen=True)
-class LoadOption:
+class SpecOption:
     """An option that is a field of `LoadSpec`: its name, help, default, and what may be chosen (nothing: anything)."""
 
     name: str
@@ -137,8 +137,8 @@ class LoadOption:
         return f"--{self.locust_name.replace('_', '-')}"
 
 
-LOAD_OPTIONS: Mapping[str, LoadOption] = {
-    of.name: LoadOption(of.name, of.metadata["help"], getattr(LoadSpec, of.name), of.metadata["choices"])
+SPEC_OPTIONS: Mapping[str, SpecOption] = {
+    of.name: SpecOption(of.name, of.metadata["help"], getattr(LoadSpec, of.name), of.metadata["choices"])
     for of in fields(LoadSpec)
 }
 """By name, in the order in which help shows them."""

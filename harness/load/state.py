@@ -55,7 +55,7 @@ class LoadState:
         self.stopped_early = False
         self.expectations = expectations
         self.sources: dict[str, Sample] = {}
-        self.adopted: dict[str, Sample] = {}
+        self.reconciled: dict[str, Sample] = {}
         self._bucket = bucket
         self._receives = receives
         self._open: dict[str, int] = {}
@@ -89,21 +89,21 @@ class LoadState:
 
     @property
     def unsent(self) -> int:
-        """Files of the schedule that were neither reported nor, once `adopt` has had its say, found in the bucket; 0
-        for a load that was stopped early, which was not meant to send them."""
-        return 0 if self.stopped_early else len(self.arrivals) - len(self._reported() | self._adopted())
+        """Files of the schedule that were neither reported nor, after `reconcile`, found in the bucket; 0 for a load that
+        was stopped early, which was not meant to send them."""
+        return 0 if self.stopped_early else len(self.arrivals) - len(self._reported() | self._reconciled())
 
     @property
     def unreported(self) -> int:
         """Files that are in the bucket though nobody said whether their upload succeeded; 0 for a load that was stopped
         early."""
-        return 0 if self.stopped_early else len(self._adopted() - self._reported())
+        return 0 if self.stopped_early else len(self._reconciled() - self._reported())
 
     def _reported(self) -> set[int]:
         return {s.number for s in self.samples}
 
-    def _adopted(self) -> set[int]:
-        return {s.number for s in self.adopted.values()}
+    def _reconciled(self) -> set[int]:
+        return {s.number for s in self.reconciled.values()}
 
     def stop(self) -> None:
         """Note that no more uploads come. Files that were not sent are no longer waited for."""
@@ -113,15 +113,15 @@ class LoadState:
             del self._waiting[number]
             self._failed_rows += self.expectations[self.arrivals[number].file].rows
 
-    def adopt(self, key: str, version: str, size: int) -> None:
-        """Wait for an object of `size` bytes that is in the bucket though no sample says so. It is in `adopted`, not in
+    def reconcile(self, key: str, version: str, size: int) -> None:
+        """Wait for an object of `size` bytes that is in the bucket though no sample says so. It is in `reconciled`, not in
         `sources`: nobody knows when it was uploaded."""
         arrival = self.arrivals[number_in(key)]
         rows = self.expectations[arrival.file].rows
         intended = self.start.origin + arrival.offset
         sample = Sample(arrival.number, arrival.file, key, version, rows, size, intended, intended, intended)
         source_id = sample.source(self._bucket).source_id
-        self.adopted[source_id] = sample
+        self.reconciled[source_id] = sample
         self._open[source_id] = 0
         self._waiting[arrival.number] = arrival.offset
         self._failed_rows -= rows
@@ -133,7 +133,7 @@ class LoadState:
             totals = by_source.get(source_id)
             if totals is None:
                 continue
-            sample = self.sources.get(source_id) or self.adopted[source_id]
+            sample = self.sources.get(source_id) or self.reconciled[source_id]
             expected = self.expectations[sample.file]
             rows = finished_rows(totals, expected, self._receives)
             self._finished_rows += rows - before
@@ -141,7 +141,7 @@ class LoadState:
             if rows >= expected.rows:
                 del self._open[source_id]
                 self._waiting.pop(sample.number, None)
-                if source_id in self.adopted:
+                if source_id in self.reconciled:
                     continue
                 self._finished_files += 1
                 done.append(Completion(sample, finished_at(totals, expected)))

@@ -113,7 +113,7 @@ def test_drive_when_locust_dies_midway_counts_what_was_not_sent_and_what_it_did_
     [load] = drive()
     assert load.stopped
     assert (load.unsent, load.unreported) == (3, 2)
-    assert sorted(s.number for s in load.adopted.values()) == [5, 6]
+    assert sorted(s.number for s in load.reconciled.values()) == [5, 6]
 
 
 def test_drive_when_a_worker_dies_and_locust_ends_in_order_counts_its_files(
@@ -132,7 +132,7 @@ def test_drive_when_the_step_is_decided_does_not_miss_the_rest_of_its_schedule(
     [load] = drive(None, lambda: True)
     assert (load.stopped, load.unsent, load.unreported) == (True, 0, 0)
     # Their rows are waited for and audited all the same.
-    assert len(load.adopted) == 2
+    assert len(load.reconciled) == 2
 
 
 def test_drive_when_locust_dies_in_a_step_that_is_not_decided_counts_what_was_not_sent(

@@ -146,7 +146,7 @@ def test_insert_when_the_table_refuses_rows_sends_just_those_alone_with_the_reas
     assert sqs.sent()[0].error == RowError("insert", "refused_by_table", INVALID.message)
 
 
-def test_insert_when_a_row_sent_alone_is_refused_again_fails_its_message_and_hastens_it() -> None:
+def test_insert_when_a_row_sent_alone_is_refused_again_fails_its_message_and_shortens_its_visibility_timeout() -> None:
     alone = batch(7, error=RowError("insert", "refused_by_table", "x"))
     failed, sqs = insert_rows(Table(refuse={7}), alone, batch(1))
     assert failed == ["m0"]

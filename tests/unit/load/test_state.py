@@ -106,12 +106,12 @@ def test_figures_when_added_sum_counts_and_keep_the_older_age() -> None:
     assert one + two == Figures(offered_files=3, offered_rows=10, finished_rows=5, oldest_seconds=3.0)
 
 
-def test_adopt_when_a_failed_upload_is_in_the_bucket_waits_for_its_rows_but_counts_no_upload() -> None:
+def test_reconcile_when_a_failed_upload_is_in_the_bucket_waits_for_its_rows_but_counts_no_upload() -> None:
     load = make()
     load.add(sample(load, 0, "ReadTimeout"))
     load.stop()
     key = "p/000000.csv"
-    load.adopt(key, "v1", 9)
+    load.reconcile(key, "v1", 9)
     assert (load.figures(ORIGIN + 20).uploaded_files, load.figures(ORIGIN + 20).unfinished_rows) == (0, 100)
     assert load.observe(updated(load, 0, 100, ORIGIN + 30)) == []
     assert load.figures(ORIGIN + 40).unfinished_rows == 0
@@ -131,7 +131,7 @@ def test_unsent_when_files_nobody_reported_are_in_the_bucket_counts_only_those_t
     load.add(sample(load, 1, "ReadTimeout"))
     load.stop()
     for number in (1, 2):
-        load.adopt(f"p/{number:06d}.csv", "v1", 9)
+        load.reconcile(f"p/{number:06d}.csv", "v1", 9)
     assert (load.unsent, load.unreported) == (7, 1)
 
 
@@ -139,6 +139,6 @@ def test_unsent_when_the_load_was_ended_on_purpose_is_none() -> None:
     load = make()
     load.add(sample(load, 0))
     load.stop()
-    load.adopt("p/000001.csv", "v1", 9)
+    load.reconcile("p/000001.csv", "v1", 9)
     load.stopped_early = True
     assert (load.unsent, load.unreported) == (0, 0)

@@ -15,7 +15,7 @@ import yaml
 
 from harness.commands.application import app
 from harness.engines.registry import CAPACITIES, ENGINES
-from harness.load.schedule import ARRIVALS, LOAD_OPTIONS, SHAPES
+from harness.load.schedule import ARRIVALS, SHAPES, SPEC_OPTIONS
 from harness.suites.catalogue import summaries
 from tools.gate.calibrate import calibrate
 
@@ -131,7 +131,7 @@ def test_make_when_a_page_names_a_target_has_it(page: str, text: str, mention: b
 
 @pytest.mark.parametrize(("page", "text", "mention"), LOCUST)
 def test_locust_when_a_page_names_an_option_takes_it(page: str, text: str, mention: bool) -> None:
-    ours = {option.locust_flag for option in LOAD_OPTIONS.values()}
+    ours = {option.locust_flag for option in SPEC_OPTIONS.values()}
     ours |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', (ROOT / "loadtests" / "locustfile.py").read_text()))
     assert {word for word in shlex.split(text) if word.startswith("-")} <= ours | LOCUST_OPTIONS
 
