@@ -89,8 +89,8 @@ class LoadState:
 
     @property
     def unsent(self) -> int:
-        """Files of the schedule that were neither reported nor, after `reconcile`, found in the bucket; 0 for a load that
-        was stopped early, which was not meant to send them."""
+        """Files of the schedule that were neither reported nor, after `reconcile`, found in the bucket; 0 for a load
+        that was stopped early, which was not meant to send them."""
         return 0 if self.stopped_early else len(self.arrivals) - len(self._reported() | self._reconciled())
 
     @property
@@ -114,8 +114,8 @@ class LoadState:
             self._failed_rows += self.expectations[self.arrivals[number].file].rows
 
     def reconcile(self, key: str, version: str, size: int) -> None:
-        """Wait for an object of `size` bytes that is in the bucket though no sample says so. It is in `reconciled`, not in
-        `sources`: nobody knows when it was uploaded."""
+        """Wait for an object of `size` bytes that is in the bucket though no sample says so. It is in `reconciled`, not
+        in `sources`: nobody knows when it was uploaded."""
         arrival = self.arrivals[number_in(key)]
         rows = self.expectations[arrival.file].rows
         intended = self.start.origin + arrival.offset
