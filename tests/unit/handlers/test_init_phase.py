@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
@@ -54,11 +55,12 @@ def test_prepare_when_in_lambda_counts_cpu_time_from_its_end(monkeypatch: pytest
     made: list[str] = []
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
     monkeypatch.setattr(init_phase, "client", made.append)
+    monkeypatch.setattr(gc, "freeze", lambda: made.append("frozen"))
     monkeypatch.setattr(telemetry, "_cpu_before", [-1.0])
     monkeypatch.setattr(telemetry, "cpu_ms", lambda: float(len(made)))
     init_phase.prepare("sqs", also=lambda: made.append("also"))
-    assert made == ["sqs", "also"]
-    assert telemetry._cpu_before == [2.0]
+    assert made == ["sqs", "also", "frozen"]
+    assert telemetry._cpu_before == [3.0]
 
 
 def test_prepare_when_outside_of_lambda_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
