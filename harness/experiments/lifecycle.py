@@ -130,7 +130,8 @@ def conduct(
         if first is not None:
             aside = folder / WARMUP_FOLDER
             aside.mkdir()
-            _, warmed = _carry_out(first, engine, deployment, aside, reporter, clock)
+            with logs_kept(engine, aside):
+                _, warmed = _carry_out(first, engine, deployment, aside, reporter, clock)
         experiment.announce(reporter)
         bed, examined = _carry_out(experiment, engine, deployment, folder, reporter, clock)
         finished = experiment.finish(bed, examined, warmed)
@@ -144,20 +145,17 @@ def _carry_out(
     drive: Drive[Finding], engine: Engine, deployment: Deployment, folder: Path, reporter: Reporter, clock: RunClock
 ) -> tuple[Testbed, Examined[Finding]]:
     display = reporter.display(shown=drive.shown)
-    with (
-        logs_kept(engine, folder),
-        Watch(
-            engine,
-            deployment,
-            drive.intake(engine, deployment, folder),
-            display,
-            folder=folder,
-            clock=clock,
-            stall_timeout=drive.setting.stall_timeout,
-            patience=drive.patience(deployment),
-            only=drive.only,
-        ) as watch,
-    ):
+    with Watch(
+        engine,
+        deployment,
+        drive.intake(engine, deployment, folder),
+        display,
+        folder=folder,
+        clock=clock,
+        stall_timeout=drive.setting.stall_timeout,
+        patience=drive.patience(deployment),
+        only=drive.only,
+    ) as watch:
         bed = Testbed(engine, deployment, folder, reporter, watch)
 
         def examine() -> Examined[Finding]:
