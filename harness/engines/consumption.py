@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from harness.engines.counts import CountsByName
+
 
 @dataclass(frozen=True)
 class TableConsumption:
@@ -44,25 +46,13 @@ class TableConsumption:
         )
 
 
-@dataclass(frozen=True)
-class Consumption:
-    """What all tables of an engine consumed, by name.
+class Consumption(CountsByName[TableConsumption]):
+    """What all tables of an engine consumed, by name."""
 
-    `starts` says how often whoever counts was started: another number means that it began anew at nothing. A figure
-    that lacks what came before is not `complete`.
-    """
-
-    tables: Mapping[str, TableConsumption]
-    starts: int = 1
-    complete: bool = True
-
-    def since(self, before: Consumption) -> Consumption:
-        """Return what has come on top of `before`, of the tables that there are still."""
-        if before.starts != self.starts:
-            return Consumption(self.tables, self.starts, complete=False)
-        nothing = TableConsumption()
-        tables = {name: used.since(before.tables.get(name, nothing)) for name, used in self.tables.items()}
-        return Consumption(tables, self.starts, self.complete and before.complete)
+    @property
+    def tables(self) -> Mapping[str, TableConsumption]:
+        """What was consumed, by the table's name."""
+        return self.by_name
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""

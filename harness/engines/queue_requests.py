@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.engines.counts import CountsByName
+
 
 @dataclass(frozen=True)
 class QueueRequests:
@@ -19,26 +21,15 @@ class QueueRequests:
         """Return what the queues' service says of a queue."""
         return cls(data["Sends"] + data["Receives"] + data["Others"], data["EmptyReceives"])
 
-
-@dataclass(frozen=True)
-class BilledRequests:
-    """Requests of all queues of an engine, by the queue's name.
-
-    `starts` says how often whoever counts was started: another number means that it began anew at nothing. A figure
-    that lacks what came before is not `complete`.
-    """
-
-    queues: Mapping[str, QueueRequests]
-    starts: int = 1
-    complete: bool = True
-
-    def since(self, before: BilledRequests) -> BilledRequests:
+    def since(self, before: QueueRequests) -> QueueRequests:
         """Return what has come on top of `before`."""
-        if before.starts != self.starts:
-            return BilledRequests(self.queues, self.starts, complete=False)
-        nothing = QueueRequests()
-        queues = {}
-        for name, now in self.queues.items():
-            past = before.queues.get(name, nothing)
-            queues[name] = QueueRequests(now.requests - past.requests, now.empty_receives - past.empty_receives)
-        return BilledRequests(queues, self.starts, self.complete and before.complete)
+        return QueueRequests(self.requests - before.requests, self.empty_receives - before.empty_receives)
+
+
+class BilledRequests(CountsByName[QueueRequests]):
+    """Requests of all queues of an engine, by the queue's name."""
+
+    @property
+    def queues(self) -> Mapping[str, QueueRequests]:
+        """The requests, by the queue's name."""
+        return self.by_name
