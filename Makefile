@@ -5,6 +5,9 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+# A lock is complete, so nothing is resolved. Left to resolve, pip fails on the day that a package asked for with an extra
+# has a newer release than the lock, which names no extras.
+LOCKED := $(PIP) install --no-deps --require-hashes -r
 
 # Tests are spread over this many processes. No other target runs beside them, also under make -j.
 TEST_JOBS ?= 2
@@ -95,14 +98,16 @@ $(VENV)/.python:
 
 $(VENV)/.run: $(VENV)/.python requirements.lock pyproject.toml
 	@test -f $(VENV)/.dev || { echo "installing the packages of requirements.lock (about a minute, once)"; \
-	  $(PIP) install --require-hashes -r requirements.lock; }
+	  $(LOCKED) requirements.lock; }
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(PIP) check
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.python requirements-dev.lock pyproject.toml
 	@echo "installing the packages of requirements-dev.lock (about a minute, once)"
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(LOCKED) requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(PIP) check
 	@touch $(VENV)/.run $@
 
 # Needs uv. Versions in the second lock follow the first.
