@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.engines.templates.intrinsics import Resolver, references, substitute
+from harness.engines.templates.parameters import parameter_values, parameters_of
 from harness.engines.templates.properties import check_type
 from harness.engines.templates.tables import (
     TemplateTable,
@@ -32,15 +32,6 @@ NOTIFICATION_QUEUE = "HarnessNotificationQueue"
 
 _OUTPUT_PREFIX = "HarnessValue"
 _LAMBDA = "AWS::Lambda::"
-
-PARAMETER_KEYS = frozenset(
-    {
-        *("Type", "Default", "Description", "NoEcho"),
-        *("AllowedValues", "AllowedPattern", "ConstraintDescription", "MinLength", "MaxLength", "MinValue", "MaxValue"),
-    }
-)
-"""What a parameter may declare (CloudFormation user guide, "Parameters"); all of it holds, NoEcho by nothing being
-echoed."""
 
 MAY_NAME_FUNCTIONS = (
     "AWS::CloudWatch::",
@@ -105,22 +96,15 @@ def split(template: Mapping[str, Any], given: Mapping[str, str], context: Contex
     Resources whose Condition does not hold are dropped from the Lambda half; the data half keeps conditions
     for CloudFormation to decide. With `take` the tables are taken out of the data half.
     """
-    parameters = _parameters(template, given)
-    resources = template["Resources"]
+    parameters = parameters_of(template, given)
     if "Transform" in template:
         raise TemplateError(
             f"the template needs Transform {template['Transform']}, which the embedded engine does not expand",
             hint="give the template that the transform makes, as `aws cloudformation get-template` shows it",
         )
-    known = {**context.pseudo(), **_values(template, parameters)}
+    known = {**context.pseudo(), **parameter_values(template, parameters)}
     early = Resolver(template, lambda name, attribute: _early(known, name, attribute))
-    functions = {
-        k: r
-        for k, r in resources.items()
-        if r["Type"].startswith(_LAMBDA) and ("Condition" not in r or early.condition(r["Condition"]))
-    }
-    for logical_id, resource in functions.items():
-        check_type(logical_id, resource["Type"])
+    functions = _lambda_half(template["Resources"], early)
     names = {
         k: _function_name(k, r, early, context) for k, r in functions.items() if r["Type"] == "AWS::Lambda::Function"
     }
@@ -129,15 +113,8 @@ def split(template: Mapping[str, Any], given: Mapping[str, str], context: Contex
     notifications = _take_notifications(data["Resources"])
     tables: dict[str, TemplateTable] = {}
     if take:
-        everything = {(k, None): v for k, v in known.items()} | functions_known
-        resolve = Resolver(template, lambda name, attribute: everything[(name, attribute)])
-        tables = take_tables(data["Resources"], resolve, context.stack_name)
-        check_referrers(
-            data["Resources"],
-            tables,
-            MAY_NAME_FUNCTIONS,
-            "and the embedded engine could not reach a table from there",
-            hint="tables are used by functions and event source mappings; policies may name them",
+        tables = _take_tables(
+            template, data, {(k, None): v for k, v in known.items()} | functions_known, context.stack_name
         )
     check_referrers(
         data["Resources"],
@@ -146,20 +123,13 @@ def split(template: Mapping[str, Any], given: Mapping[str, str], context: Contex
         "and the embedded engine could not call it from there",
         hint="functions are called by Invoke, S3 notifications, SQS queues and DynamoDB streams",
     )
-    own_outputs = {
-        key: data["Outputs"].pop(key)
-        for key, output in list(data.get("Outputs", {}).items())
-        if any(name in resources and name not in data["Resources"] for name, _ in references(output))
-    }
+    own_outputs = _take_outputs(template, data)
     for resource in data["Resources"].values():
         if "Properties" in resource:
             resource["Properties"] = substitute(resource["Properties"], functions_known)
-    drop_dependencies(data["Resources"], set(resources) - set(data["Resources"]))
+    drop_dependencies(data["Resources"], set(template["Resources"]) - set(data["Resources"]))
     wanted = references([functions, notifications, own_outputs]) | {(k, None) for k in notifications}
-    outputs: dict[str, tuple[str, str | None]] = {}
-    for reference in sorted((r for r in wanted if r[0] in data["Resources"]), key=lambda r: (r[0], r[1] or "")):
-        outputs[f"{_OUTPUT_PREFIX}{len(outputs)}"] = reference
-    data.setdefault("Outputs", {}).update({key: {"Value": _intrinsic(ref)} for key, ref in outputs.items()})
+    outputs = _give_outputs(data, wanted)
     return Split(data, functions, notifications, outputs, own_outputs, parameters, names, tables)
 
 
@@ -173,7 +143,8 @@ def resolver(
 ) -> Resolver:
     """Return the resolver for the Lambda half, given the outputs of the deployed data half."""
     values: dict[tuple[str, str | None], Any] = {
-        (name, None): value for name, value in {**context.pseudo(), **_values(template, halves.parameters)}.items()
+        (name, None): value
+        for name, value in {**context.pseudo(), **parameter_values(template, halves.parameters)}.items()
     }
     for key, reference in halves.outputs.items():
         if key in stack_outputs:
@@ -197,71 +168,54 @@ def _data_half(template: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _values(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return what Ref gives for each parameter: a list for the list types, else a string."""
-    declared = template.get("Parameters", {})
-    values: dict[str, Any] = {}
-    for name, text in parameters.items():
-        kind = str(declared[name].get("Type", "String"))
-        is_list = kind == "CommaDelimitedList" or kind.startswith("List<")
-        values[name] = [part.strip() for part in text.split(",")] if is_list else text
-    return values
+def _lambda_half(resources: Mapping[str, Any], early: Resolver) -> dict[str, dict[str, Any]]:
+    """Return the Lambda resources whose Condition holds."""
+    functions = {
+        k: r
+        for k, r in resources.items()
+        if r["Type"].startswith(_LAMBDA) and ("Condition" not in r or early.condition(r["Condition"]))
+    }
+    for logical_id, resource in functions.items():
+        check_type(logical_id, resource["Type"])
+    return functions
 
 
-def _parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
-    declared = template.get("Parameters", {})
-    unknown = sorted(set(given) - set(declared))
-    if unknown:
-        raise TemplateError(
-            f"the template has no parameter {', '.join(unknown)}",
-            hint=f"it has: {', '.join(sorted(declared))}",
-        )
-    values = {}
-    for name, spec in declared.items():
-        if name not in given and "Default" not in spec:
-            raise TemplateError(f"parameter {name} has no default and was not given")
-        strange = sorted(set(spec) - PARAMETER_KEYS)
-        if strange:
-            raise TemplateError(
-                f"parameter {name} declares {', '.join(strange)}", hint=f"known: {', '.join(sorted(PARAMETER_KEYS))}"
-            )
-        if str(spec.get("Type", "")).startswith("AWS::SSM::"):
-            raise TemplateError(
-                f"parameter {name} has type {spec['Type']}, and the embedded engine has no Parameter Store to read",
-                hint="give it the type of the value itself",
-            )
-        values[name] = as_text(given.get(name, spec.get("Default")))
-        allowed = [as_text(a) for a in spec.get("AllowedValues", ())]
-        if allowed and values[name] not in allowed:
-            raise TemplateError(f"parameter {name} is {values[name]!r}, allowed are {', '.join(allowed)}")
-        if spec.get("Type") == "Number":
-            _check_number(name, values[name], spec)
-        elif spec.get("Type") == "String":
-            _check_text(name, values[name], spec)
-    return values
+def _take_tables(
+    template: Mapping[str, Any],
+    data: dict[str, Any],
+    known: Mapping[tuple[str, str | None], Any],
+    stack_name: str,
+) -> dict[str, TemplateTable]:
+    """Take the tables out of the data half; `known` is what references give beforehand."""
+    resolve = Resolver(template, lambda name, attribute: known[(name, attribute)])
+    tables = take_tables(data["Resources"], resolve, stack_name)
+    check_referrers(
+        data["Resources"],
+        tables,
+        MAY_NAME_FUNCTIONS,
+        "and the embedded engine could not reach a table from there",
+        hint="tables are used by functions and event source mappings; policies may name them",
+    )
+    return tables
 
 
-def _check_text(name: str, text: str, spec: Mapping[str, Any]) -> None:
-    words = spec.get("ConstraintDescription", "")
-    low, high = int(spec.get("MinLength", 0)), spec.get("MaxLength")
-    if len(text) < low or (high is not None and len(text) > int(high)):
-        raise TemplateError(
-            f"parameter {name} is {text!r}, which has {len(text)} characters: {words or f'allowed are {low} to {high}'}"
-        )
-    pattern = spec.get("AllowedPattern")
-    # CloudFormation takes the whole value, and Java's regular expressions; the common ground of both is wide.
-    if pattern is not None and re.fullmatch(as_text(pattern), text) is None:
-        raise TemplateError(f"parameter {name} is {text!r}: {words or f'it does not match {pattern}'}")
+def _take_outputs(template: Mapping[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Take those outputs out of the data half that refer to what is not in it; return them."""
+    resources = template["Resources"]
+    return {
+        key: data["Outputs"].pop(key)
+        for key, output in list(data.get("Outputs", {}).items())
+        if any(name in resources and name not in data["Resources"] for name, _ in references(output))
+    }
 
 
-def _check_number(name: str, text: str, spec: Mapping[str, Any]) -> None:
-    try:
-        number = float(text)
-    except ValueError:
-        raise TemplateError(f"parameter {name} is {text!r}, a number is needed") from None
-    low, high = spec.get("MinValue"), spec.get("MaxValue")
-    if (low is not None and number < float(low)) or (high is not None and number > float(high)):
-        raise TemplateError(f"parameter {name} is {text}, allowed are {low} to {high}")
+def _give_outputs(data: dict[str, Any], wanted: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, str | None]]:
+    """Give the data half an output for each value of its resources that is `wanted`; return which is which."""
+    outputs: dict[str, tuple[str, str | None]] = {}
+    for reference in sorted((r for r in wanted if r[0] in data["Resources"]), key=lambda r: (r[0], r[1] or "")):
+        outputs[f"{_OUTPUT_PREFIX}{len(outputs)}"] = reference
+    data.setdefault("Outputs", {}).update({key: {"Value": _intrinsic(ref)} for key, ref in outputs.items()})
+    return outputs
 
 
 def _early(known: Mapping[str, Any], name: str, attribute: str | None) -> Any:
