@@ -18,7 +18,7 @@ from harness.stages import STAGES, Stage
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeadLetterMessage:
     """One dead-letter message, decoded as far as it can be, in text that a terminal can show as it is.
 
     `rows` are row numbers, empty where it names none; `source_id` is then empty too.
@@ -42,25 +42,27 @@ def stage_named(name: str) -> Stage:
 
 
 def counts(sqs: Any, deployment: Deployment) -> dict[str, int]:
-    """Return the number of dead letters by stage."""
+    """Return the number of dead-letter messages by stage."""
     return {s.name: depth(sqs, deployment.output(s.dlq)).total for s in STAGES}
 
 
-def letters(sqs: Any, deployment: Deployment, stage: Stage, limit: int | None = None) -> Iterator[Letter]:
-    """Yield a stage's dead letters, at most `limit`, without taking them away."""
+def messages(sqs: Any, deployment: Deployment, stage: Stage, limit: int | None = None) -> Iterator[DeadLetterMessage]:
+    """Yield a stage's dead-letter messages, at most `limit`, without taking them away."""
     for message in islice(peek(sqs, deployment.output(stage.dlq)), limit):
-        yield read_letter(stage.name, message)
+        yield read_message(stage.name, message)
 
 
-def read_letter(stage: str, message: dict[str, Any]) -> Letter:
+def read_message(stage: str, message: dict[str, Any]) -> DeadLetterMessage:
     """Decode one message of a dead-letter queue; whatever it holds, this returns what it is."""
     receives = int(message.get("Attributes", {}).get("ApproximateReceiveCount", 0))
     found = read_dead_letter(message.get("Body", ""), message.get("MessageAttributes"))
     identity = printable(message["MessageId"])
     if found.batch is None:
-        return Letter(stage, identity, receives, "", (), found.reason, found.detail)
+        return DeadLetterMessage(stage, identity, receives, "", (), found.reason, found.detail)
     rows = tuple(row[0] for row in found.batch.rows)
-    return Letter(stage, identity, receives, printable(found.batch.source_id, 40), rows, found.reason, found.detail)
+    return DeadLetterMessage(
+        stage, identity, receives, printable(found.batch.source_id, 40), rows, found.reason, found.detail
+    )
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def redrive(sqs: Any, deployment: Deployment, stage: Stage) -> Redriven:
     """
     if not stage.queue:
         what = "upload the object again" if stage.name == "clean" else "put the items again"
-        raise UsageError(f"the letters of {stage.name} name what failed and cannot be sent back", hint=what)
+        raise UsageError(
+            f"the dead-letter messages of {stage.name} name what failed and cannot be sent back", hint=what
+        )
     source, target = deployment.output(stage.dlq), deployment.output(stage.queue)
     moved = not_batches = 0
     # Messages that fail again come back to this queue: only those that are here now are moved.

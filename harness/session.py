@@ -37,10 +37,10 @@ def _path() -> Path:
 
 @contextmanager
 def remember(engine: Engine, deployment: Deployment) -> Iterator[None]:
-    """Leave word of a running engine for as long as the context lasts."""
+    """Register a running engine for as long as the context lasts."""
     path = _path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    word = {
+    entry = {
         "pid": psutil.Process().pid,
         "endpoint": engine.endpoints.default,
         "region": engine.endpoints.region,
@@ -48,7 +48,7 @@ def remember(engine: Engine, deployment: Deployment) -> Iterator[None]:
         "outputs": dict(deployment.outputs),
         "parameters": dict(deployment.parameters),
     }
-    path.write_text(json.dumps(word))
+    path.write_text(json.dumps(entry))
     try:
         yield
     finally:

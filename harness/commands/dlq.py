@@ -69,16 +69,23 @@ def dlq_show(
     with dlq.refusals(session.endpoint):
         sqs = session.client("sqs")
         total = dlq.counts(sqs, session.deployment)[wanted.name]
-        for letter in dlq.letters(sqs, session.deployment, wanted, limit):
-            rows = ", ".join(map(str, letter.rows[:5]))
-            if len(letter.rows) > 5:
-                rows += f" … {len(letter.rows):,} in all"
-            cells = (letter.message_id[:8], letter.source_id, rows, str(letter.receives), letter.reason, letter.detail)
+        for message in dlq.messages(sqs, session.deployment, wanted, limit):
+            rows = ", ".join(map(str, message.rows[:5]))
+            if len(message.rows) > 5:
+                rows += f" … {len(message.rows):,} in all"
+            cells = (
+                message.message_id[:8],
+                message.source_id,
+                rows,
+                str(message.receives),
+                message.reason,
+                message.detail,
+            )
             # Text, because whoever sent a message may have put markup into it.
             table.add_row(*map(Text, cells))
             shown += 1
     if not shown:
-        out.print(f"no dead letters of {wanted.name}")
+        out.print(f"no dead-letter messages of {wanted.name}")
         return
     out.print(table)
     if total > shown:

@@ -119,7 +119,7 @@ class LocustLoads:
         with LocustProcess(bed.engine, bed.deployment, spec, self.locust, bed.folder) as locust:
             bed.watch.usage.follow(LOCUST, locust.pid)
             stopped_early = self._until_uploaded(bed, locust, before, decided)
-        bed.watch.look(shown=self.shown)
+        bed.watch.sample(shown=self.shown)
         for load in self.loads:
             if not load.stopped:
                 load.stop()
@@ -137,7 +137,7 @@ class LocustLoads:
         web = self.locust.web
         try:
             while True:
-                bed.watch.look(shown=self.shown)
+                bed.watch.sample(shown=self.shown)
                 if locust.ended() is not None:
                     return web
                 if not web and len(self.loads) > before and self.loads[-1].stopped:

@@ -31,7 +31,7 @@ def observe(engine: Engine, deployment: Deployment, folder: Path) -> None:
     clock = RunClock()
     with Watch(engine, deployment, intake, nothing, folder=folder, clock=clock, stall_timeout=float("inf")) as watch:
         while True:
-            watch.look()
+            watch.sample()
             watch.wait()
 
 

@@ -3,7 +3,7 @@
 A rate is sustained when the backlog it leaves is bounded, which shows in its slope. Over the later part of a step, a
 straight line is fitted to the rows that are unfinished. If the pipeline keeps up, the slope is zero, but for noise; if
 it does not, the slope is what it is short of, in rows a second. The interval around the slope takes into account that
-neighbouring looks resemble each other (a first-order autocorrelation of the residuals), without which it would be far
+neighbouring samples resemble each other (a first-order autocorrelation of the residuals), without which it would be far
 too narrow.
 """
 
@@ -95,7 +95,7 @@ class Judgement:
 
 
 def judge(times: Sequence[float], unfinished: Sequence[float], rate: float) -> Judgement:
-    """Judge a step at `rate` offered rows a second from the unfinished rows at each look.
+    """Judge a step at `rate` offered rows a second from the unfinished rows at each sample.
 
     Sustained: the backlog's growth is surely below TOLERANCE of the rate. Not sustained: it is surely above zero, and
     the best guess is above the tolerance. Everything else is undecided, and needs a longer look.

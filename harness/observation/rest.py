@@ -1,4 +1,4 @@
-"""Looks at an engine for everything that may be under way, and audits only what has come to rest."""
+"""Samples everything of an engine that may be under way, and audits only what has come to rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AUDITS = 5
 Found = TypeVar("Found")
 
 
-def look_for_work(
+def read_work(
     engine: Engine,
     deployment: Deployment,
     totals: Mapping[str, StageTotals],
@@ -26,7 +26,7 @@ def look_for_work(
     before: QueueDepths,
     at: float,
 ) -> Reading:
-    """Return one look, in the order that `harness.observation.settle` needs: the service, then the queues.
+    """Return one sample, in the order that `harness.observation.settle` needs: the service, then the queues.
 
     `totals` must have been read before; `delivered` says of depths whether every uploaded object was cleaned or given
     up. Dead letters that were there `before` do not count, as in `QueueDepths.since`.

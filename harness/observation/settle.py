@@ -3,16 +3,16 @@
 The pipeline is a closed system once the uploads have ended: rows are in queues, in the table's stream, or in the hands
 of the Lambda service (invocations that run, events that wait for a retry, messages received, records read). They go
 from one of these places to another through the service alone; queues only hide messages, show them again, and move
-them to their dead-letter queue. Places are read one after another, so a single look can miss a row that went from a
-place not yet read to one already read. Two looks cannot, when the service counts what it takes in:
+them to their dead-letter queue. Places are read one after another, so a single sample can miss a row that went from a
+place not yet read to one already read. Two samples cannot, when the service counts what it takes in:
 
-    look 1: the service, then every queue;    look 2: the service, then every queue.
+    sample 1: the service, then every queue;    sample 2: the service, then every queue.
 
-Let both looks find the service idle, with the same count. Whatever it held at any moment in between it must have held
-at the first look, or taken in since; so it held nothing, and moved nothing, from look 1 to look 2. The queues that look
-1 found empty after asking the service were therefore empty all that time, and no record was written to the stream. If
-the service has by now read the stream as it was at look 1 or later and holds no record, the stream has none either. So
-nothing was under way from look 1 to look 2, and from nothing nothing comes: it stays so.
+Let both samples find the service idle, with the same count. Whatever it held at any moment in between it must have held
+at the first sample, or taken in since; so it held nothing, and moved nothing, from sample 1 to sample 2. The queues
+that sample 1 found empty after asking the service were therefore empty all that time, and no record was written to the
+stream. If the service has by now read the stream as it was at sample 1 or later and holds no record, the stream has
+none either. So nothing was under way from sample 1 to sample 2, and from nothing nothing comes: it stays so.
 
 An invocation that the service killed may have had a request under way that the data services execute a little later;
 this is why the audit's verdict counts only if the same still holds after it.
@@ -73,7 +73,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class Reading:
-    """One look at everything that can be under way.
+    """One sample of everything that can be under way.
 
     `at` is seconds in which the harness ran, a clock that never goes back. `activity` was read first, or is None where
     the engine does not tell; then `depths`, of the stages' queues in their order and of the dead-letter queues, and
@@ -96,7 +96,7 @@ class Reading:
 
     @property
     def at_rest(self) -> bool:
-        """Whether this look found nothing under way; a single look proves nothing."""
+        """Whether this sample found nothing under way; a single one proves nothing."""
         return self.delivered and self.empty and (self.activity is None or self.activity.idle)
 
     @property
@@ -119,7 +119,7 @@ class Reading:
 
 
 class Settling:
-    """Takes one look after the other and says whether they prove that nothing is under way."""
+    """Takes one sample after the other and says whether they prove that nothing is under way."""
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
@@ -128,12 +128,12 @@ class Settling:
         self._settled = False
 
     def observe(self, reading: Reading) -> bool:
-        """Return whether nothing was under way from the first of these equal looks to this one."""
+        """Return whether nothing was under way from the first of these equal samples to this one."""
         self._settled = self._proved(reading)
         return self._settled
 
     def undisturbed(self, reading: Reading) -> bool:
-        """Return whether nothing has moved since the looks that settled; never so before they did."""
+        """Return whether nothing has moved since the samples that settled; never so before they did."""
         return self._settled and reading.at_rest and reading.mark == self._mark
 
     def _proved(self, reading: Reading) -> bool:
@@ -167,7 +167,7 @@ class Stall:
         self._due_at = 0.0
 
     def observe(self, reading: Reading) -> float:
-        """Take a look; return for how many seconds nothing has moved that should have."""
+        """Take a sample; return for how many seconds nothing has moved that should have."""
         if reading.motion != self._motion:
             self._motion = reading.motion
             self._moved_at = self._due_at = reading.at
@@ -200,7 +200,7 @@ def stream_empty_by_counts(totals: Mapping[str, StageTotals]) -> bool:
 
 
 def under_way(reading: Reading) -> str:
-    """Return what is under way at a look, in words; "" where nothing is."""
+    """Return what is under way in a sample, in words; "" where nothing is."""
     found = []
     activity = reading.activity
     if activity is not None:

@@ -15,7 +15,7 @@ LAMBDA_SERVICE, LOCUST = "lambda-service", "locust"
 
 @dataclass(frozen=True)
 class Usage:
-    """One look. `cpu` is cores (CPU seconds a second) since the look before, `memory` resident bytes now, by group;
+    """One sample. `cpu` is cores (CPU seconds a second) since the sample before, `memory` resident bytes now, by group;
     pages that processes share count in each. `busy` and `steal` are shares of the whole machine's CPU time: used by
     anything, and withheld by a virtual machine's host.
     """
@@ -42,7 +42,7 @@ class UsageSampler:
         self._cpu = dict.fromkeys([*groups, HARNESS, *([FUNCTIONS] if LAMBDA_SERVICE in groups else [])], 0.0)
         self._first = self._seconds()
         # The most that was ever seen of each group: a process that ends takes its seconds along where nobody waits for
-        # it, and one that is being waited for may be missing from a single look.
+        # it, and one that is being waited for may be missing from a single sample.
         self._most = dict(self._first)
         self._at = time.monotonic()
         self._machine = psutil.cpu_times()
@@ -62,7 +62,7 @@ class UsageSampler:
                 self.follow(name, pid)
 
     def sample(self) -> Usage:
-        """Look now."""
+        """Return a sample of this moment."""
         memory: dict[str, int] = {}
         found = self._seconds(memory)
         now, machine = time.monotonic(), psutil.cpu_times()
@@ -76,7 +76,7 @@ class UsageSampler:
         return Usage(cpu, memory, round(busy, 4), round(steal, 4))
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return the CPU seconds of every group between the first look and the last."""
+        """Return the CPU seconds of every group between the first sample and the last."""
         return {name: seconds - self._first.get(name, 0.0) for name, seconds in self._most.items()}
 
     def _seconds(self, memory: dict[str, int] | None = None) -> dict[str, float]:

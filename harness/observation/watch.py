@@ -19,7 +19,7 @@ from harness.errors import StageStuck
 from harness.observation.clock import Doubt, RunClock
 from harness.observation.display import Display
 from harness.observation.progress import Progress, Snapshot, explain
-from harness.observation.rest import look_for_work
+from harness.observation.rest import read_work
 from harness.observation.settle import Patience, Reading, Settling, Stall, under_way
 from harness.observation.usage import Usage, UsageSampler, machine_shares
 from harness.queues import QueueDepths, read_depths
@@ -28,7 +28,7 @@ from harness.telemetry import SourceTotals, StageTotals, TelemetryReader
 
 TICK_SECONDS = 1.0
 CONFIRM_SECONDS = 0.3
-"""Pause before the look that confirms a rest: pollers read a stream that is empty four times a second."""
+"""Pause before the sample that confirms a rest: pollers read a stream that is empty four times a second."""
 
 SERIES_FILE = "timeseries.jsonl"
 
@@ -49,10 +49,10 @@ class Intake(Protocol):
         """Those that were uploaded so far."""
 
     def observe(self, reader: TelemetryReader) -> None:
-        """Learn what was uploaded since the last look, and what of it is finished by the telemetry just read."""
+        """Learn what was uploaded since the last sample, and what of it is finished by the telemetry just read."""
 
     def series(self) -> Mapping[str, Any]:
-        """Return what this look adds to its line of the time series."""
+        """Return what this sample adds to its line of the time series."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Watch:
 
     What was there before (dead letters, items, units consumed) is not the experiment's. `stall_timeout` is how many
     seconds of `clock` nothing may move that should; `patience` (default: the deployment's) how long things may be
-    hidden. With `only`, a set that may be filled until the first look, telemetry of other source objects is left out.
+    hidden. With `only`, a set that may be filled until the first sample, telemetry of other source objects is left out.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Watch:
         self.items_before = count_items(engine, deployment)
         self._depths_before: QueueDepths = read_depths(engine, deployment)
         self.began_at = time.time()
-        self._began = self._looked_at = time.monotonic()
+        self._began = self._sampled_at = time.monotonic()
         self._machine_before = psutil.cpu_times()
         self._reader = self._new_reader()
         self._progress = Progress()
@@ -126,13 +126,13 @@ class Watch:
     ) -> None:
         self._series.close()
 
-    def look(self, *, shown: bool = True) -> Reading:
-        """Look once and write it down; raises EngineError when the engine has died."""
-        self._looked_at = time.monotonic()
+    def sample(self, *, shown: bool = True) -> Reading:
+        """Take a sample and write it down; raises EngineError when the engine has died."""
+        self._sampled_at = time.monotonic()
         self._engine.check()
         reading = self._read()
         self._snapshot = snapshot = self._progress.observe(
-            self._looked_at - self._began,
+            self._sampled_at - self._began,
             reading.totals,
             reading.depths,
             expected_rows=self._intake.expected_rows,
@@ -150,17 +150,17 @@ class Watch:
         return reading
 
     def wait(self, seconds: float | None = None) -> None:
-        """Sleep until `seconds` (default: TICK_SECONDS) after the last look."""
+        """Sleep until `seconds` (default: TICK_SECONDS) after the last sample."""
         pause = TICK_SECONDS if seconds is None else seconds
-        time.sleep(max(0.0, pause - (time.monotonic() - self._looked_at)))
+        time.sleep(max(0.0, pause - (time.monotonic() - self._sampled_at)))
 
     def settle(self, *, shown: bool = True) -> None:
-        """Look until nothing is under way any more (`harness.observation.settle`); rows may be missing then, which the
-        audit says.
+        """Take samples until nothing is under way any more (`harness.observation.settle`); rows may be missing then,
+        which the audit says.
 
         Raises StageStuck when nothing moves that should for the stall time-out, EngineError when the engine dies.
         """
-        reading = self.look(shown=shown)
+        reading = self.sample(shown=shown)
         if self._settling.undisturbed(reading):
             return
         while not self._settling.observe(reading):
@@ -173,15 +173,15 @@ class Watch:
             # Where the engine does not tell what is in hand, a rest is a matter of many seconds.
             confirming = reading.at_rest and reading.activity is not None
             self.wait(CONFIRM_SECONDS if confirming else None)
-            reading = self.look(shown=shown)
+            reading = self.sample(shown=shown)
 
     def undisturbed(self) -> bool:
-        """Look once more; return whether nothing has moved since everything was settled."""
+        """Take another sample; return whether nothing has moved since everything was settled."""
         return self._settling.undisturbed(self._read())
 
     @property
     def snapshot(self) -> Snapshot:
-        """The last look's; raises RuntimeError before the first."""
+        """The last sample's; raises RuntimeError before the first."""
         if self._snapshot is None:
             raise RuntimeError("nothing has been watched yet")
         return self._snapshot
@@ -214,7 +214,7 @@ class Watch:
         self._reader.poll()
         self._intake.observe(self._reader)
         self._telemetry_cpu += time.process_time() - cpu
-        return look_for_work(
+        return read_work(
             self._engine,
             self._deployment,
             self._reader.totals,

@@ -228,7 +228,7 @@ def _concurrency(series: Series) -> Chart:
     return Chart(
         "concurrency",
         "Concurrency",
-        "Invocations running at each look, by function, and the highest number that any event source mapping was "
+        "Invocations running at each sample, by function, and the highest number that any event source mapping was "
         "allowed. Functions invoked by S3 have the account's limit only.",
         {"data": lines, "layout": _whole(layout("invocations"), top)},
         Table("Concurrency, invocations", ("function", "mean", "peak", "limit"), tuple(rows)),

@@ -137,15 +137,15 @@ def _stages(series: Series, cores: int) -> list[Limit]:
 
 
 def _concurrency(name: str, stage: StageSeries, busy: float, cores: int) -> list[Limit]:
-    looks = [
+    samples = [
         (running, limit)
         for queued, running, limit in zip(stage.queued, stage.concurrency, stage.limit, strict=True)
         if queued > 0 and running is not None and limit
     ]
-    if len(looks) < 5:
+    if len(samples) < 5:
         return []
-    at_limit = share([running >= limit for running, limit in looks])
-    limit = max(limit for _, limit in looks)
+    at_limit = share([running >= limit for running, limit in samples])
+    limit = max(limit for _, limit in samples)
     if at_limit >= OFTEN:
         more = (
             f"With the {cores} cores busy {busy:.0%} of the time, a higher limit would not help."
@@ -156,15 +156,15 @@ def _concurrency(name: str, stage: StageSeries, busy: float, cores: int) -> list
             Limit(
                 "concurrency",
                 f"Concurrency: {name} ran at its limit of {limit:.0f} while messages waited",
-                f"So it was in {at_limit:.0%} of {len(looks)} looks with a queue. {more}",
+                f"So it was in {at_limit:.0%} of {len(samples)} samples with a queue. {more}",
             )
         ]
-    if busy < MACHINE_BUSY and share([running < limit for running, limit in looks]) >= OFTEN:
+    if busy < MACHINE_BUSY and share([running < limit for running, limit in samples]) >= OFTEN:
         return [
             Limit(
                 "poller",
                 f"Poller: messages for {name} waited though more of it might have run",
-                f"In {1 - at_limit:.0%} of {len(looks)} looks with a queue fewer than the {limit:.0f} allowed "
+                f"In {1 - at_limit:.0%} of {len(samples)} samples with a queue fewer than the {limit:.0f} allowed "
                 "invocations ran: receiving, not working, took the time.",
             )
         ]

@@ -87,7 +87,7 @@ def _title(result: Mapping[str, Any]) -> str:
 
 
 def _began(result: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return the Unix time of the series' second 0: a look's own, where it has one, else the result's."""
+    """Return the Unix time of the series' second 0: a sample's own, where it has one, else the result's."""
     if lines and "time" in lines[0]:
         return float(lines[0]["time"]) - float(lines[0]["elapsed"])
     began = result.get("began")

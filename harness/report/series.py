@@ -18,7 +18,7 @@ Values = Sequence[float | None]
 
 @dataclass(frozen=True)
 class StageSeries:
-    """One stage's columns, a value a look; None where it was not known."""
+    """One stage's columns, a value a sample; None where it was not known."""
 
     rows: Sequence[int]
     waiting: Sequence[int]

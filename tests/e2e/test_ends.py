@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.corpus import CorpusSpec
-from harness.dlq import letters, stage_named
+from harness.dlq import messages, stage_named
 from harness.engines.base import Deployment
 from harness.engines.embedded import EmbeddedEngine
 from harness.errors import StageStuck
@@ -112,7 +112,7 @@ def test_run_when_strangers_lie_in_every_queue_is_conserved_and_counts_them(
     report = finished.audit
     assert (report.conserved, report.as_expected) == (True, True), report.findings
     for stage in STAGES:
-        shown = list(letters(sqs, finished.deployment, stage_named(stage.name)))
+        shown = list(messages(sqs, finished.deployment, stage_named(stage.name)))
         strangers = [letter for letter in shown if not letter.rows]
         expected = len(STRANGERS) + (stage.name == "process")
         assert len(strangers) == expected, (stage.name, strangers)
@@ -133,7 +133,7 @@ def _test_events(engine: EmbeddedEngine, deployment: Deployment) -> None:
     functions.invoke(FunctionName=f"{STACK}-clean", InvocationType="Event", Payload=json.dumps({"key1": "value1"}))
 
     def refused() -> list[str]:
-        found = letters(engine.client("sqs"), deployment, stage_named("clean"))
+        found = messages(engine.client("sqs"), deployment, stage_named("clean"))
         return [letter.detail for letter in found if "EventError" in letter.detail]
 
     [detail] = eventually("the console's event in the clean DLQ", refused, seconds=60)

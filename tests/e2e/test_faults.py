@@ -16,7 +16,7 @@ from harness.audit.blocks import Audited
 from harness.commands.application import app
 from harness.corpus import CorpusSpec
 from harness.data_plane.chaos.rules import parse_rules, read_rules
-from harness.dlq import letters, stage_named
+from harness.dlq import messages, stage_named
 from harness.engines.embedded import EmbeddedEngine
 from harness.experiments.lifecycle import STACK, TEMPLATE
 from harness.experiments.upload_run import UploadRun
@@ -83,7 +83,7 @@ def test_run_when_rows_are_poisoned_in_every_way_ends_with_each_in_its_place(
         "field_too_large",
         "row_too_large",
     }
-    shown = list(letters(engine.client("sqs"), finished.deployment, stage_named("process")))
+    shown = list(messages(engine.client("sqs"), finished.deployment, stage_named("process")))
     # Each poisoned row is alone in its letter, after exactly three receives by the function.
     assert all(len(letter.rows) == 1 for letter in shown)
     assert len(shown) == sum(report.dead_letters["process"].values())
@@ -204,7 +204,7 @@ def test_object_when_it_cannot_be_read_ends_in_the_clean_dlq(engine: EmbeddedEng
     )
     sqs = engine.client("sqs")
     (letter,) = eventually(
-        "a letter in the clean DLQ", lambda: list(letters(sqs, deployment, stage_named("clean"))), seconds=40
+        "a letter in the clean DLQ", lambda: list(messages(sqs, deployment, stage_named("clean"))), seconds=40
     )
     assert letter.reason == "RetriesExhausted"
     # The object's own key, as S3 has it: events carry it encoded.

@@ -1,4 +1,4 @@
-"""Dead letters of every stage are read, and sent back without losing one."""
+"""Dead messages of every stage are read, and sent back without losing one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from handlers.record_batch import RecordBatch, RowError, encode
-from harness.dlq import Letter, Redriven, counts, letters, read_letter, redrive, refusals, stage_named
+from harness.dlq import DeadLetterMessage, Redriven, counts, messages, read_message, redrive, refusals, stage_named
 from harness.engines.base import Deployment
 from harness.errors import EngineError, UsageError
 from harness.stages import STAGES
@@ -75,68 +75,70 @@ def batch(error: RowError | None = None) -> str:
 
 
 @pytest.mark.parametrize("stage", QUEUE_STAGES)
-def test_read_letter_when_rows_were_refused_gives_rows_reason_and_detail(stage: str) -> None:
-    letter = read_letter(stage, message(batch(RowError(stage, "unknown_currency", "XXX"))))
-    assert letter == Letter(stage, "m1", 3, "0123456789abcdef", (7, 9), "unknown_currency", "XXX")
+def test_read_message_when_rows_were_refused_gives_rows_reason_and_detail(stage: str) -> None:
+    letter = read_message(stage, message(batch(RowError(stage, "unknown_currency", "XXX"))))
+    assert letter == DeadLetterMessage(stage, "m1", 3, "0123456789abcdef", (7, 9), "unknown_currency", "XXX")
 
 
 @pytest.mark.parametrize("stage", QUEUE_STAGES)
-def test_read_letter_when_a_whole_message_failed_names_all_its_rows(stage: str) -> None:
-    letter = read_letter(stage, message(batch()))
+def test_read_message_when_a_whole_message_failed_names_all_its_rows(stage: str) -> None:
+    letter = read_message(stage, message(batch()))
     assert (letter.rows, letter.reason) == ((7, 9), "whole message")
 
 
 @pytest.mark.parametrize("stage", QUEUE_STAGES)
 @pytest.mark.parametrize("body", ["", "no JSON", "{}", '{"v":99}', "[]"])
-def test_read_letter_when_the_body_is_no_batch_says_so_with_its_size(stage: str, body: str) -> None:
-    letter = read_letter(stage, message(body))
+def test_read_message_when_the_body_is_no_batch_says_so_with_its_size(stage: str, body: str) -> None:
+    letter = read_message(stage, message(body))
     assert (letter.reason, letter.rows, letter.source_id) == ("not a record batch", (), "")
     assert f"{len(body)} bytes" in letter.detail
 
 
-def test_read_letter_when_ids_hold_control_characters_escapes_them() -> None:
+def test_read_message_when_ids_hold_control_characters_escapes_them() -> None:
     body = encode(RecordBatch("\x1b[2J", ("a",), [[1, "x"]]))
-    letter = read_letter("insert", {"MessageId": "\x07m", "Body": body})
+    letter = read_message("insert", {"MessageId": "\x07m", "Body": body})
     assert (letter.message_id, letter.source_id) == ("\\x07m", "\\x1b[2J")
 
 
-def test_read_letter_when_it_is_of_clean_names_objects_and_error() -> None:
+def test_read_message_when_it_is_of_clean_names_objects_and_error() -> None:
     body = {
         "requestContext": {"condition": "RetriesExhausted"},
         "requestPayload": {"Records": [{"s3": {"object": {"key": "in/my.csv"}}}]},
         "responsePayload": {"errorType": "MemoryError", "errorMessage": "too much"},
     }
-    letter = read_letter("clean", message(json.dumps(body)))
-    assert letter == Letter("clean", "m1", 3, "", (), "RetriesExhausted", "in/my.csv: MemoryError too much")
+    letter = read_message("clean", message(json.dumps(body)))
+    assert letter == DeadLetterMessage("clean", "m1", 3, "", (), "RetriesExhausted", "in/my.csv: MemoryError too much")
 
 
-def test_read_letter_when_clean_never_answered_names_the_object_alone() -> None:
+def test_read_message_when_clean_never_answered_names_the_object_alone() -> None:
     body = {
         "requestContext": {"condition": "EventAgeExceeded"},
         "requestPayload": {"Records": [{"s3": {"object": {"key": "my.csv"}}}]},
         "responsePayload": None,
     }
-    letter = read_letter("clean", message(json.dumps(body)))
+    letter = read_message("clean", message(json.dumps(body)))
     assert (letter.reason, letter.detail) == ("EventAgeExceeded", "my.csv:")
 
 
-def test_read_letter_when_it_is_of_capture_names_the_stream_records() -> None:
+def test_read_message_when_it_is_of_capture_names_the_stream_records() -> None:
     body = {
         "requestContext": {"condition": "RetryAttemptsExhausted"},
         "DDBStreamBatchInfo": {"batchSize": 12, "startSequenceNumber": "100"},
     }
-    letter = read_letter("capture", message(json.dumps(body)))
-    assert letter == Letter("capture", "m1", 3, "", (), "RetryAttemptsExhausted", "12 stream records from 100")
+    letter = read_message("capture", message(json.dumps(body)))
+    assert letter == DeadLetterMessage(
+        "capture", "m1", 3, "", (), "RetryAttemptsExhausted", "12 stream records from 100"
+    )
 
 
-def test_read_letter_when_attributes_are_missing_counts_no_receives() -> None:
-    assert read_letter("insert", {"MessageId": "m", "Body": batch()}).receives == 0
+def test_read_message_when_attributes_are_missing_counts_no_receives() -> None:
+    assert read_message("insert", {"MessageId": "m", "Body": batch()}).receives == 0
 
 
 def test_letters_when_read_leave_every_message_visible() -> None:
     sqs = FakeSqs()
     sqs.put("InsertDlqUrl", *[batch()] * 25)
-    found = list(letters(sqs, DEPLOYMENT, stage_named("insert")))
+    found = list(messages(sqs, DEPLOYMENT, stage_named("insert")))
     assert len({letter.message_id for letter in found}) == 25
     assert len(sqs.bodies("InsertDlqUrl")) == 25
     assert sqs.hidden == set()
@@ -145,7 +147,7 @@ def test_letters_when_read_leave_every_message_visible() -> None:
 def test_letters_when_reading_stops_early_leave_every_message_visible() -> None:
     sqs = FakeSqs()
     sqs.put("InsertDlqUrl", *[batch()] * 25)
-    reading = letters(sqs, DEPLOYMENT, stage_named("insert"))
+    reading = messages(sqs, DEPLOYMENT, stage_named("insert"))
     next(reading)
     reading.close()  # type: ignore[attr-defined]
     assert sqs.hidden == set()
@@ -217,7 +219,7 @@ def test_redrive_when_a_message_has_attributes_sends_them_along() -> None:
 )
 def test_redrive_when_the_stage_has_no_queue_refuses_and_says_what_to_do(stage: str, way_out: str) -> None:
     sqs = FakeSqs()
-    with pytest.raises(UsageError, match=f"letters of {stage}") as caught:
+    with pytest.raises(UsageError, match=f"messages of {stage}") as caught:
         redrive(sqs, DEPLOYMENT, stage_named(stage))
     assert caught.value.hint == way_out
     assert sqs.calls == []
@@ -232,7 +234,7 @@ def test_stage_named_when_unknown_names_the_stages_there_are() -> None:
 def test_letters_when_limited_read_no_more_and_leave_every_message_visible() -> None:
     sqs = FakeSqs()
     sqs.put("InsertDlqUrl", *["hello"] * 25)
-    assert len(list(letters(sqs, DEPLOYMENT, stage_named("insert"), 3))) == 3
+    assert len(list(messages(sqs, DEPLOYMENT, stage_named("insert"), 3))) == 3
     assert sqs.hidden == set()
 
 

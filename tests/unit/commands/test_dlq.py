@@ -51,7 +51,7 @@ def test_show_when_there_are_more_than_the_limit_says_how_many(sqs: FakeSqs) -> 
 
 
 def test_show_when_there_are_none_says_so(sqs: FakeSqs) -> None:
-    assert dlq("show", "insert").output == "no dead letters of insert\n"
+    assert dlq("show", "insert").output == "no dead-letter messages of insert\n"
 
 
 def test_list_when_queues_hold_anything_counts_it(sqs: FakeSqs) -> None:

@@ -61,7 +61,7 @@ class Looking:
         self.usage = SimpleNamespace(follow=lambda *_: None)
         self._loads = intake.loads
 
-    def look(self, **_: Any) -> None:
+    def sample(self, **_: Any) -> None:
         if not self._loads:
             expectations = [Expectation(100, 100, 0, {})] * POOL_FILES
             load = LoadState(LoadStart(1000.0, PREFIX, SPEC, 8, 0), expectations, BUCKET, 3)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import EnvironmentProblem
-from harness.observation.rest import AUDITS, audited_at_rest, look_for_work
+from harness.observation.rest import AUDITS, audited_at_rest, read_work
 from harness.stages import STAGES
 from tests.unit.observation.support import activity, depths, totals
 
@@ -38,7 +38,7 @@ DEPLOYMENT: Any = SimpleNamespace(output=lambda name: name)
 
 
 def see(engine: Any) -> Any:
-    return look_for_work(engine, DEPLOYMENT, totals(), lambda _: True, before=depths(), at=5.0)
+    return read_work(engine, DEPLOYMENT, totals(), lambda _: True, before=depths(), at=5.0)
 
 
 def test_look_asks_the_service_before_any_queue_and_sources_before_dead_letter_queues() -> None:

@@ -161,11 +161,11 @@ def test_watch_when_one_of_two_objects_is_not_cleaned_waits_for_it_or_for_its_de
     engine = FakeEngine(logs(), activity(1.0))
     engine.queues.messages = {STAGES[0].dlq: 1}
     watcher = watch(engine, FakeIntake(("s1", "s2")))
-    watcher.look()
+    watcher.sample()
     # A dead letter that was there before says nothing of what was uploaded since.
     assert not watcher.snapshot.clean_done
     engine.queues.messages = {STAGES[0].dlq: 2}
-    watcher.look()
+    watcher.sample()
     assert watcher.snapshot.clean_done
 
 
@@ -173,7 +173,7 @@ def test_watch_when_looking_writes_a_line_with_what_the_intake_adds(
     watch: Callable[..., Watch], tmp_path: Path
 ) -> None:
     watcher = watch(FakeEngine(logs(), activity(1.0)))
-    watcher.look()
+    watcher.sample()
     [line] = (tmp_path / watch_module.SERIES_FILE).read_text().splitlines()
     written = json.loads(line)
     assert (written["expected_rows"], written["more"]) == (10, 1)
