@@ -204,7 +204,7 @@ def test_object_when_it_cannot_be_read_ends_in_the_clean_dlq(engine: EmbeddedEng
     )
     sqs = engine.client("sqs")
     (letter,) = eventually(
-        "a letter in the clean DLQ", lambda: list(messages(sqs, deployment, stage_named("clean"))), seconds=40
+        "a message in the clean DLQ", lambda: list(messages(sqs, deployment, stage_named("clean"))), seconds=40
     )
     assert letter.reason == "RetriesExhausted"
     # The object's own key, as S3 has it: events carry it encoded.
