@@ -47,8 +47,8 @@ class Plot:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a lesson found. `reason` says in a sentence why the verdict is what it is; `notes` what a reader must know of
-    how it was measured."""
+    """What a lesson found. `reason` says in a sentence why the verdict is what it is; `notes` what a reader must know
+    of how it was measured."""
 
     verdict: Verdict
     reason: str
