@@ -224,7 +224,7 @@ def test_judge_when_letters_come_more_than_once_counts_the_copies() -> None:
     where = places({1: ["empty_row"] * 3}, process={2: ["why", "why"]})
     judge(report, 1, None, where, None, None)
     judge(report, 2, item("inserted"), where, None, None)
-    assert report.duplicate_letters == 3
+    assert report.duplicate_messages == 3
     assert report.conserved
 
 
