@@ -30,7 +30,7 @@ QUIET = Reporter(Console(file=io.StringIO()), quiet=True)
 EXPERIMENTS: dict[str, Callable[[], Any]] = {
     "load": lambda: LoadExperiment(LoadOptions(SPEC)),
     "search": lambda: SaturationExperiment(SearchOptions(100.0)),
-    "run": lambda: UploadExperiment(InputFile(Path("rows.csv"), 0), Setting(), ceiling=False),
+    "run": lambda: UploadExperiment(InputFile(Path("rows.csv"), 0), Setting(), baseline=False),
 }
 
 

@@ -18,6 +18,7 @@ from harness.results import (
     GateResult,
     LoadResult,
     RunResult,
+    SaturationResult,
     Stored,
     document_of,
     read_stored,
@@ -51,6 +52,21 @@ def run_of(**changed: Any) -> RunResult:
 def load_of(**changed: Any) -> LoadResult:
     """Return the frozen load with fields changed as `altered` does."""
     return typed(altered(frozen("load"), **changed), LoadResult)
+
+
+def saturation_of() -> SaturationResult:
+    """Return a search made of the frozen load, in which one rate was sustained."""
+    load = {name: value for name, value in frozen("load").items() if name != "latencies"}
+    found = {
+        "rows_per_second": 100.0,
+        "not_sustained_rows_per_second": 200.0,
+        "resolution": 0.1,
+        "ended_by": "resolution",
+        "step_seconds": 45.0,
+        "budget_seconds": 240.0,
+        "steps": [],
+    }
+    return typed({**load, "kind": "saturation", "saturation": found}, SaturationResult)
 
 
 def audit_of(**changed: Any) -> AuditFigures:
