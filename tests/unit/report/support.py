@@ -16,6 +16,7 @@ from harness.results import (
     AuditFigures,
     Document,
     GateResult,
+    InsertResult,
     LoadResult,
     RunResult,
     SaturationResult,
@@ -67,6 +68,12 @@ def saturation_of() -> SaturationResult:
         "steps": [],
     }
     return typed({**load, "kind": "saturation", "saturation": found}, SaturationResult)
+
+
+def insert_of() -> InsertResult:
+    """Return an insert-only result made of the frozen run."""
+    shared = {name: getattr(run_of(), name) for name in InsertResult.__struct_fields__ if hasattr(RunResult, name)}
+    return InsertResult(**{**shared, "insert_seconds": 3.0})
 
 
 def audit_of(**changed: Any) -> AuditFigures:

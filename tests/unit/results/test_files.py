@@ -27,8 +27,8 @@ def test_save_result_when_done_can_be_read_from_folder_and_file(tmp_path: Path) 
     assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
     for place in (tmp_path, path):
         stored = read_stored(place)
-        assert (stored.name, stored.document.kind, stored.folder) == (tmp_path.name, "run", tmp_path)
-        assert stored.document == run_of(run=tmp_path.name)
+        assert (stored.name, stored.document.kind, stored.folder) == ("another", "run", tmp_path)
+        assert stored.document == run_of(run="another")
 
 
 def test_new_run_folder_when_made_is_the_latest(tmp_path: Path) -> None:

@@ -78,7 +78,12 @@ def test_metrics_of_when_given_cleaners_leaves_out_those_that_are_missing() -> N
     polars = replace(ours, name="polars", rows=0, seconds=0.0, missing="no module")
     seen = run_of()
     result = CleanResult(
-        spec={}, corpus=seen.corpus, fingerprint=seen.fingerprint, audit=seen.audit, cleaners=[ours, regex, polars]
+        run="r",
+        spec={},
+        corpus=seen.corpus,
+        fingerprint=seen.fingerprint,
+        audit=seen.audit,
+        cleaners=[ours, regex, polars],
     )
     found = values(result)
     assert found["ours_rows_per_second"] == 500.0

@@ -46,7 +46,7 @@ class Repetitions:
 
 def test_run_suite_when_all_goes_well_discards_warm_ups_and_sums_up_the_rest(tmp_path: Path) -> None:
     document = run_suite(SUITE, QUIET, tmp_path, Repetitions())
-    assert read_stored(tmp_path).document == msgspec.structs.replace(document, run=tmp_path.name)
+    assert read_stored(tmp_path).document == document
     assert document.repetitions == ["01", "02", "03"]
     assert document.conserved is True
     rate = document.metrics["pipeline_rows_per_second"]
