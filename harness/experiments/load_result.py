@@ -87,8 +87,8 @@ def end_to_end_latency(outcomes: Sequence[FileOutcome]) -> Latency:
 
 @dataclass(frozen=True)
 class Driven:
-    """What a load's result is made of, beside the folder's name (`run`): the loads that were driven, one after the other, of which the last one stands
-    for the run, and how long the warm-up before them was meant to last (0 without one)."""
+    """What a load's result is made of: the folder's name (`run`), the loads that were driven, one after the other, of
+    which the last one stands for the run, and how long the warm-up before them was meant to last (0 without one)."""
 
     run: str
     engine: EngineReport
