@@ -91,7 +91,7 @@ class Drive:
                     self._send_some(arrangement, bodies[start : min(due, start + _MESSAGES_PER_CALL)])
             sent = due
             self._sample()
-            self._say(f"{sent * ROWS_PER_MESSAGE:,} of {self._plan.rows:,} rows sent to each")
+            self._say(f"{min(sent * ROWS_PER_MESSAGE, self._plan.rows):,} of {self._plan.rows:,} rows sent to each")
             self._sleep_since(elapsed)
 
     def _send_some(self, arrangement: Arrangement, bodies: Sequence[str]) -> None:
