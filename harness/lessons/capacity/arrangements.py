@@ -28,7 +28,7 @@ _OURS_TIMEOUT = 120
 
 @dataclass(frozen=True)
 class Arrangement:
-    """One way to insert. `write_capacity` is in WCU as published, None on demand; `naive` says whose function inserts."""
+    """One way to insert. `write_capacity` is in WCU as published, None on demand; `naive` says by whose function."""
 
     name: str
     naive: bool
@@ -75,8 +75,8 @@ ARRANGEMENTS = (NAIVE_5, NAIVE_100, NAIVE_ON_DEMAND, OURS_5, OURS_100)
 
 @dataclass(frozen=True)
 class Plan:
-    """How long rows are sent, in seconds, and the visibility timeout of naive queues: what is throttled three times lies
-    in the dead-letter queue after three of them."""
+    """How long rows are sent, in seconds, and the visibility timeout of naive queues: after three of them, what was
+    throttled each time lies in the dead-letter queue."""
 
     seconds: int
     naive_visibility: int
@@ -89,7 +89,7 @@ class Plan:
     @property
     def expected_seconds(self) -> float:
         """About how long all of it takes: start, sending, three visibility timeouts, what waited, and the count."""
-        return 20 + self.seconds + 3 * self.naive_visibility + self.seconds / 6
+        return 10 + self.seconds + 3 * self.naive_visibility + self.seconds / 6
 
 
 FULL = Plan(PUBLISHED_SECONDS, 30)

@@ -23,8 +23,8 @@ from harness.lessons.capacity.drive import Observed, Sample
 from harness.lessons.model import Comparison, Finding, Line, Plot, Verdict
 
 MOST_KEPT_AT_5 = 0.01
-"""Published: about 1,000 of 558,000 rows, 0.2%. Up to 1% counts as the same, because a burst of capacity saved up before
-the import, which nobody published, is worth as much as five minutes of it."""
+"""Published: about 1,000 of 558,000 rows, 0.2%. Up to 1% counts as the same: capacity saved up before the import, of
+which nothing was published, is worth up to five minutes of it."""
 
 LEAST_LOST_AT_100 = 0.6
 """Published: more than 60% lost, whether in the dead-letter queue or nowhere."""
@@ -145,13 +145,13 @@ def _notes(observed: Observed, plan: Plan) -> list[str]:
     notes = [
         f"Rates and capacities are the published ones divided by {SCALE}: {ROWS_PER_SECOND} rows a second to each "
         f"arrangement for {plan.seconds} s, at {5 // SCALE} and {100 // SCALE} WCU. Shares do not depend on it.",
-        "A new table has no burst capacity saved up. Five minutes of it, had the author's table been idle before, would "
-        "have doubled what was kept.",
-        "The naive function runs without the SDK's own retries, which go on for longer than a function's default time-out "
-        "of 3 s. With them and more time, fewer rows lie in the dead-letter queue and more are lost without an error; the "
-        "table takes no more.",
+        "A new table has no burst capacity saved up. After five idle minutes it would have been as much again as the "
+        "import got.",
+        "The naive function runs without the SDK's own retries, which go on for longer than a function's default "
+        "time-out of 3 s. With them, and time for them, more rows would be lost without an error and fewer be in the "
+        "dead-letter queue; the table takes no more.",
         f"The tables of ours were set to on demand {observed.switched_at:.0f} s after the first row, when the naive "
-        f"arrangements had come to rest. Until then the rows that were too many waited in the queue (messages: {waited}).",
+        f"arrangements had come to rest. Until then rows beyond the capacity waited in the queue (messages: {waited}).",
         "Each row was looked for by its id in its table and in its dead-letter queue; lost rows are in neither, and no "
         "message waits any more.",
     ]

@@ -18,20 +18,20 @@ class CapacityLesson:
     name = "capacity"
     title = "Provisioned capacity that is too small loses most rows, many of them without an error"
     published = (
-        "558,000 rows were inserted by Lambda functions fed from SQS. With 5 write capacity units about 1,000 of them were "
-        "in the table afterwards, with 100 more than 60% were missing; on demand, all arrived within 5 minutes."
+        "558,000 rows were inserted by Lambda functions fed from SQS. With 5 write capacity units about 1,000 of them "
+        "were in the table afterwards, with 100 more than 60% were missing; on demand, all arrived within 5 minutes."
     )
     rule = (
-        "BatchWriteItem returns what was throttled as UnprocessedItems, with status 200, and raises an exception only if "
-        "none of the items was written; the caller is to send them again with exponential backoff (Amazon DynamoDB API "
-        "Reference, BatchWriteItem). A table serves its provisioned units a second and at most 300 s of unused ones (Amazon "
-        "DynamoDB Developer Guide, Burst and adaptive capacity)."
+        "BatchWriteItem answers with success and returns what was throttled as UnprocessedItems, which the caller "
+        "should send again with exponential backoff; it fails only if none of the items could be written (Amazon "
+        "DynamoDB API Reference, BatchWriteItem). A table serves its provisioned units a second and at most 300 s of "
+        "unused ones (Amazon DynamoDB Developer Guide, Burst and adaptive capacity)."
     )
     ours = (
-        "Insert sends unprocessed items again with jitter until its time budget ends, and only then returns the message, by "
-        "itself, to the queue. A mapping with a small MaximumConcurrency lets rows that are too many wait in the queue "
-        "rather than use up their receives. Setting the table to on demand lets all of them in; the published template is "
-        "on demand from the start."
+        "Insert sends unprocessed items again with jitter until its time budget ends, and returns only messages that "
+        "are not done by then. With a small MaximumConcurrency, rows beyond the capacity wait in the queue and do not "
+        "use up their receives. Setting the table to on demand lets all of them in; handlers/template.yaml is on demand "
+        "from the start."
     )
 
     def seconds(self, *, quick: bool) -> float:

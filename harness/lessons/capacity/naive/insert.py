@@ -16,8 +16,8 @@ from botocore.config import Config
 BATCH_ITEMS = 25
 """Puts of one BatchWriteItem (DynamoDB API reference)."""
 
-# The SDK's own retries go on for up to half a minute, longer than a function's default time-out of 3 s: the message comes
-# back either way. Without them the function meets each answer of the table as it is.
+# The SDK's own retries go on for up to half a minute, longer than a function's default time-out of 3 s: the message
+# comes back either way. Without them the function meets each answer of the table as it is.
 _dynamodb = boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 1, "mode": "standard"}))
 
 
@@ -27,7 +27,7 @@ def handler(event: dict[str, Any], _context: Any) -> None:
     for record in event["Records"]:
         batch = json.loads(record["body"])
         source, columns = batch["source"]["id"], batch["columns"]
-        puts = [_put(source, columns, row) for row in batch["rows"]]
+        puts: list[Any] = [_put(source, columns, row) for row in batch["rows"]]
         for start in range(0, len(puts), BATCH_ITEMS):
             _dynamodb.batch_write_item(RequestItems={table: puts[start : start + BATCH_ITEMS]})
 
