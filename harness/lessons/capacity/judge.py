@@ -67,7 +67,7 @@ def finding(observed: Observed, plan: Plan, prices: Prices) -> Finding:
     if failed:
         verdict, reason = Verdict.DIFFERS, f"This does not follow the rule: {'; '.join(failed)}."
     else:
-        verdict, reason = Verdict.REPRODUCED, f"{'; '.join(part.text for part in parts)}.".capitalize()
+        verdict, reason = Verdict.REPRODUCED, f"{'; '.join(part.text for part in parts)}."
     return Finding(verdict, reason, list(_comparisons(observed, prices)), [_plot(observed)], _notes(observed, plan))
 
 

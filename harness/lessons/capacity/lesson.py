@@ -30,8 +30,8 @@ class CapacityLesson:
     ours = (
         "Insert sends unprocessed items again with jitter until its time budget ends, and returns only messages that "
         "are not done by then. With a small MaximumConcurrency, rows beyond the capacity wait in the queue and do not "
-        "use up their receives. Setting the table to on demand lets all of them in; handlers/template.yaml is on demand "
-        "from the start."
+        "use up their receives. Setting the table to on demand lets all of them in; handlers/template.yaml is on "
+        "demand from the start."
     )
 
     def seconds(self, *, quick: bool) -> float:
