@@ -65,7 +65,7 @@ def finding(observed: Observed, plan: Plan, prices: Prices) -> Finding:
     parts = checks(observed.accounts)
     failed = [part.text for part in parts if not part.holds]
     if failed:
-        verdict, reason = Verdict.DIFFERS, f"This does not follow the rule: {'; '.join(failed)}."
+        verdict, reason = Verdict.DIFFERS, f"Not as published: {'; '.join(failed)}."
     else:
         verdict, reason = Verdict.REPRODUCED, f"{'; '.join(part.text for part in parts)}."
     return Finding(verdict, reason, list(_comparisons(observed, prices)), [_plot(observed)], _notes(observed, plan))
