@@ -89,7 +89,7 @@ class Plan:
     @property
     def expected_seconds(self) -> float:
         """About how long all of it takes: start, sending, three visibility timeouts, what waited, and the count."""
-        return 10 + self.seconds + 3 * self.naive_visibility + self.seconds / 6
+        return 10 + self.seconds + 3 * self.naive_visibility + self.seconds / 10
 
 
 FULL = Plan(PUBLISHED_SECONDS, 30)
