@@ -1,4 +1,4 @@
-"""Concurrency rules, free of I/O and of the wall clock: profiles, how pollers and functions scale, reserved concurrency.
+"""Concurrency rules, free of I/O and of the wall clock: profiles, scaling of pollers and functions, reservations.
 
 A profile says how fast an SQS mapping's pollers grow and how asynchronous retries are spaced. `2021` and `2026`
 are AWS's documented behaviour of their time (5 pollers, then +60 a minute to 1,000: AWS Compute Blog, "Understanding
@@ -24,8 +24,8 @@ ACCOUNT_CONCURRENCY = 1000
 """Concurrent executions of an account in a Region, by default (Lambda developer guide, "Lambda quotas")."""
 
 ENVIRONMENTS_AT_ONCE, ENVIRONMENTS_PER_SECOND = 1000, 100
-"""How fast one function gets execution environments: 1,000 every 10 seconds, refilled continuously, none saved up (Lambda
-developer guide, "Lambda scaling behavior"). Before November 2023 the rule was another, and the account's."""
+"""How fast one function gets execution environments: 1,000 every 10 seconds, refilled continuously, none saved up
+(Lambda developer guide, "Lambda scaling behavior"). Before November 2023 the rule was another, and the account's."""
 
 DEFAULT_MIN_POLLERS, DEFAULT_MAX_POLLERS = 2, 200
 """Provisioned pollers of an SQS mapping where its configuration names none (Lambda API, ProvisionedPollerConfig)."""
@@ -35,11 +35,14 @@ LEAST_POLLERS, MOST_MIN_POLLERS, MOST_MAX_POLLERS = 2, 200, 10_000
 pollers came, in November 2025, the most were 2,000)."""
 
 INVOCATIONS_OF_A_POLLER, POLLS_OF_A_POLLER, BYTES_OF_A_POLLER = 10, 10, 1_000_000
-"""What one provisioned poller handles: concurrent invocations; ReceiveMessage calls and bytes a second (Lambda developer
-guide, "Configuring scaling behavior for SQS event source mappings")."""
+"""What one provisioned poller handles: concurrent invocations; ReceiveMessage calls and bytes a second (Lambda
+developer guide, "Configuring scaling behavior for SQS event source mappings")."""
 
 POLLERS_PER_MINUTE = 100
 """How fast provisioned pollers grow: by a concurrency of 1,000 a minute, at 10 each (same page)."""
+
+LOOK_SECONDS = 0.25
+"""How often a mapping looks whether it may run more batches than it does."""
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
@@ -150,11 +153,11 @@ class Scaling(Protocol):
         """Return how many batches may run at `now`."""
         ...
 
-    def take_poll(self, now: float) -> float:
+    def take_poll(self, now: float, /) -> float:
         """Take one poll of the queue; return the seconds to wait before it."""
         ...
 
-    def received(self, size: int, now: float) -> None:
+    def received(self, size: int, now: float, /) -> None:
         """Note how many bytes of messages a poll brought."""
         ...
 
@@ -201,17 +204,17 @@ class PollerScaling(_Backlog):
         grown = self._profile.start + int(self.minutes(now) * self._profile.per_minute)
         return min(grown, self._ceiling)
 
-    def take_poll(self, now: float) -> float:
+    def take_poll(self, _: float, /) -> float:
         """Return 0.0: pollers of this kind poll as fast as they process."""
         return 0.0
 
-    def received(self, size: int, now: float) -> None:
+    def received(self, _: int, __: float, /) -> None:
         """Do nothing: pollers of this kind have no limit of bytes."""
 
 
 class ProvisionedPollers(_Backlog):
-    """The scaling of a mapping with ProvisionedPollerConfig: `least` pollers are there always, more come while a backlog
-    lasts, at most `most`; each handles 10 invocations at a time, 10 polls and 1 MB a second."""
+    """The scaling of a mapping with ProvisionedPollerConfig: `least` pollers are there always, more come while a
+    backlog lasts, at most `most`; each handles 10 invocations at a time, 10 polls and 1 MB a second."""
 
     def __init__(self, least: int = DEFAULT_MIN_POLLERS, most: int = DEFAULT_MAX_POLLERS) -> None:
         super().__init__()
@@ -227,14 +230,14 @@ class ProvisionedPollers(_Backlog):
         """Return how many batches may run at `now`."""
         return self.pollers(now) * INVOCATIONS_OF_A_POLLER
 
-    def take_poll(self, now: float) -> float:
+    def take_poll(self, now: float, /) -> float:
         """Take one poll of the queue; return the seconds to wait before it, for polls and bytes taken so far."""
         pollers = self.pollers(now)
         self._polls.set_rate(pollers * POLLS_OF_A_POLLER, pollers * POLLS_OF_A_POLLER, now)
         self._bytes.set_rate(pollers * BYTES_OF_A_POLLER, pollers * BYTES_OF_A_POLLER, now)
         return max(self._polls.take(1, now), self._bytes.take(0, now))
 
-    def received(self, size: int, now: float) -> None:
+    def received(self, size: int, now: float, /) -> None:
         """Note how many bytes of messages a poll brought; they delay the polls that follow."""
         self._bytes.take(size, now)
 
@@ -312,3 +315,13 @@ class ConcurrencyLedger:
     def running(self, function: str) -> int:
         """Return how many invocations of a function hold a slot."""
         return self._running[function]
+
+
+def admit(ledger: ConcurrencyLedger, scaling: FunctionScaling, function: str, *, warm: bool, now: float) -> bool:
+    """Take a slot for an invocation, and a new environment where none is `warm`; False means throttled."""
+    if not ledger.try_acquire(function):
+        return False
+    if warm or scaling.try_start(now):
+        return True
+    ledger.release(function)
+    return False

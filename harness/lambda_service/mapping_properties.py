@@ -355,21 +355,21 @@ class _Reader:
     def _provisioned_pollers(self) -> tuple[int, int] | None:
         """Return the least and the most pollers, or None where the mapping has none of its own."""
         path = "ProvisionedPollerConfig"
-        config = self._properties.get(path)
-        if config in _NOTHING:
+        config = self._properties.get(path) or {}
+        if not config:
             return None
         if self._properties.get("ScalingConfig") not in _NOTHING:
             raise self._refusal(path, "does not go with ScalingConfig, as on AWS", hint="leave one of them out")
-        least = self._optional_number(
-            f"{path}.MinimumPollers", config.get("MinimumPollers"), LEAST_POLLERS, MOST_MIN_POLLERS
+        least, most = (
+            self._optional_number(f"{path}.{name}", config.get(name), LEAST_POLLERS, limit) or default
+            for name, limit, default in (
+                ("MinimumPollers", MOST_MIN_POLLERS, DEFAULT_MIN_POLLERS),
+                ("MaximumPollers", MOST_MAX_POLLERS, DEFAULT_MAX_POLLERS),
+            )
         )
-        most = self._optional_number(
-            f"{path}.MaximumPollers", config.get("MaximumPollers"), LEAST_POLLERS, MOST_MAX_POLLERS
-        )
-        pollers = (least or DEFAULT_MIN_POLLERS, most or DEFAULT_MAX_POLLERS)
-        if pollers[0] > pollers[1]:
-            raise self._refusal(f"{path}.MinimumPollers", f"is {pollers[0]}, more than MaximumPollers, {pollers[1]}")
-        return pollers
+        if least > most:
+            raise self._refusal(f"{path}.MinimumPollers", f"is {least}, more than MaximumPollers, {most}")
+        return least, most
 
     def _destination(self) -> str:
         path = "DestinationConfig.OnFailure.Destination"

@@ -15,7 +15,7 @@ from hdrh.histogram import HdrHistogram
 
 from harness.errors import EngineError
 from harness.lambda_service.activity import Clock, Deadlines, Work
-from harness.lambda_service.concurrency import ConcurrencyLedger, FunctionScaling
+from harness.lambda_service.concurrency import ConcurrencyLedger, FunctionScaling, admit
 from harness.lambda_service.environment import INIT_TIMEOUT_SECONDS, ExecutionEnvironment, Outcome, Sandbox
 from harness.lambda_service.model import Function
 from harness.lambda_service.runtime_api import error_body
@@ -132,7 +132,9 @@ class EnvironmentPool:
         if function is None:
             raise UnknownFunction(name)
         figures = self.figures[name]
-        self._admit(name)
+        if not admit(self._ledger, self._scaling[name], name, warm=bool(self._warm[name]), now=self._clock()):
+            figures.throttles += 1
+            raise Throttled(name)
         figures.max_concurrency = max(figures.max_concurrency, self._ledger.running(name))
         longest = max(INIT_TIMEOUT_SECONDS, function.timeout) + function.timeout
         try:
@@ -180,15 +182,6 @@ class EnvironmentPool:
         environments = [e for warm in self._warm.values() for e in warm] + list(self._busy)
         self._warm.clear()
         await asyncio.gather(*(e.close() for e in environments))
-
-    def _admit(self, name: str) -> None:
-        """Take a slot, and the right to a new environment where none is warm; raises Throttled."""
-        if self._ledger.try_acquire(name):
-            if self._warm[name] or self._scaling[name].try_start(self._clock()):
-                return
-            self._ledger.release(name)
-        self.figures[name].throttles += 1
-        raise Throttled(name)
 
     async def _take(self, function: Function) -> ExecutionEnvironment:
         warm = self._warm[function.name]

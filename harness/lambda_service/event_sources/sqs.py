@@ -18,7 +18,7 @@ import orjson
 
 from harness.lambda_service.activity import Clock, Work
 from harness.lambda_service.aws import AwsCallError, AwsClient
-from harness.lambda_service.concurrency import Profile, Scaling, scaling_of, throttle_pauses
+from harness.lambda_service.concurrency import LOOK_SECONDS, Profile, Scaling, scaling_of, throttle_pauses
 from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, encode_event, fits, record_size
 from harness.lambda_service.event_sources.partial import failed_items
 from harness.lambda_service.filters import compile_filters
@@ -106,7 +106,7 @@ class SqsPoller:
             while len(self._workers) < allowed:
                 name = f"poller {self._mapping.mapping_id} {len(self._workers)}"
                 self._workers.append(spawn(self._work(len(self._workers)), name))
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _read_visibility(self) -> float:
         while True:
@@ -126,7 +126,7 @@ class SqsPoller:
         batch = _Batch()
         while True:
             if index >= self._scaling.allowed(self._clock()) and not batch.records:
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(LOOK_SECONDS)
                 continue
             given = batch
             try:

@@ -1,0 +1,1 @@
+"""The lesson `ramp`: how fast the pollers of a queue grow decides how long a backlog takes."""
