@@ -1,1 +1,5 @@
-"""The lesson `ramp`: how fast the pollers of a queue grow decides how long a backlog takes."""
+"""Lesson: how fast the pollers of a queue grow decides how long a backlog takes."""
+
+from harness.lessons.ramp.lesson import RampLesson
+
+__all__ = ["RampLesson"]

@@ -15,6 +15,8 @@ from harness.lambda_service.concurrency import (
     ACCOUNT_CONCURRENCY,
     DEFAULT_MAX_POLLERS,
     DEFAULT_MIN_POLLERS,
+    ENVIRONMENTS_AT_ONCE,
+    ENVIRONMENTS_PER_SECOND,
     LOOK_SECONDS,
     PollerScaling,
     Profile,
@@ -23,12 +25,15 @@ from harness.lambda_service.concurrency import (
     profile_named,
 )
 from harness.lessons.model import Comparison, Finding, Line, Plot, Setting, Verdict
-from harness.lessons.ramp.simulation import Backlog, Emptied, empty
+from harness.lessons.ramp.simulation import Backlog, Drained, drain
 from harness.observation.display import clock
 
 MESSAGE_BYTES = 1000
-"""A row's message. Assumed, as the items of at most 1 KB in `harness/cost/published.py`; what the pollers carry in bytes
+"""A row's message. Assumed, as the items of at most 1 KB in `harness/cost/published.py`; what pollers carry in bytes
 would only matter from 10 KB on."""
+
+OUR_ROWS_PER_MESSAGE, OUR_BATCH = 250, 10
+"""RowsPerMessage and InsertBatchSize of `handlers/template.yaml`; a test holds them to it."""
 
 PEAK_TOLERANCE, SECONDS_TOLERANCE = 0.02, 0.15
 """How far a reproduced figure may be from the published one. The insert's time was published in whole minutes."""
@@ -76,22 +81,24 @@ class RampLesson:
     title = "A queue's backlog starts slowly: the pollers grow by a fixed number a minute, whatever waits."
     published = (
         f"{ROWS:,} rows, one a message, were inserted in about 5 minutes. The insert function ran at most "
-        f"{PEAK_CONCURRENCY} times at once, though the account allowed 1,000."
+        f"{PEAK_CONCURRENCY} times at once, though an account allows {ACCOUNT_CONCURRENCY:,} by default."
     )
     rule = (
-        "In 2021 a standard queue's mapping started with 5 batches at a time and added up to 60 a minute, to 1,000 (AWS "
-        'Compute Blog, "Understanding how AWS Lambda scales with Amazon SQS standard queues"). Today it starts with 5 '
-        "and adds up to 300 a minute, to 1,250; in provisioned mode each poller handles up to 10 concurrent invocations, "
-        "10 polls and 1 MB a second, and Lambda adds up to 1,000 concurrency a minute between the configured minimum "
-        'and maximum (AWS Lambda Developer Guide, "Configuring scaling behavior for SQS event source mappings"). A '
-        'function gets at most 1,000 new execution environments in 10 seconds (same guide, "Lambda scaling behavior"), '
-        'and an account runs 1,000 invocations at a time unless more are granted ("Lambda quotas").'
+        "In 2021 a standard queue's mapping started with 5 batches at a time and added up to 60 a minute, to 1,000 "
+        '(AWS Compute Blog, "Understanding how AWS Lambda scales with Amazon SQS standard queues"). Today it starts '
+        "with 5 and adds up to 300 a minute, to 1,250; in provisioned mode each poller handles up to 10 concurrent "
+        "invocations, 10 polls and 1 MB a second, and Lambda adds up to 1,000 concurrency a minute between the "
+        'configured minimum and maximum (AWS Lambda Developer Guide, "Configuring scaling behavior for SQS event '
+        'source mappings"). A function gets at most 1,000 new execution environments in 10 seconds (same guide, '
+        '"Lambda scaling behavior"), and an account runs 1,000 invocations at a time unless more are granted ("Lambda '
+        'quotas").'
     )
     ours = (
-        "A message holds up to 250 rows instead of one, so that the same file is 2,232 messages and a batch of 10 of them "
-        "inserts 2,500 rows: few environments do the work while the pollers are still few. MaximumConcurrency of every "
-        "mapping says how far it may go. `harness run --profile 2021` or `--profile 2026` runs the pipeline under "
-        "AWS's ramps."
+        f"A message holds {OUR_ROWS_PER_MESSAGE} rows instead of one, so the same file is "
+        f"{-(-ROWS // OUR_ROWS_PER_MESSAGE):,} messages, and a batch of {OUR_BATCH} inserts "
+        f"{OUR_BATCH * OUR_ROWS_PER_MESSAGE:,} rows by BatchWriteItem: few environments do much while the pollers are "
+        "still few. MaximumConcurrency of each mapping says how far it may go. `harness run --profile 2021` and "
+        "`--profile 2026` run the pipeline under AWS's ramps."
     )
 
     def seconds(self, *, quick: bool) -> float:  # noqa: ARG002  a simulation has no shorter form
@@ -102,18 +109,18 @@ class RampLesson:
         """Return what the simulations found; raises nothing."""
         backlog = published_backlog(profile_named("2021"))
         setting.progress(0.0, "the ramp of 2021")
-        then = empty(backlog, THEN.make(), THEN.account)
+        then = drain(backlog, THEN.make(), THEN.account)
         longer = longer_batches(then.received_at)
-        slow = empty(longer, THEN.make(), THEN.account)
+        slow = drain(longer, THEN.make(), THEN.account)
         found = []
         for index, scenario in enumerate(TODAY, start=1):
             setting.progress(index / (len(TODAY) + 1), scenario.name)
-            found.append((scenario, empty(backlog, scenario.make(), scenario.account)))
+            found.append((scenario, drain(backlog, scenario.make(), scenario.account)))
         verdict = judge(then)
         return Finding(
             verdict,
             _reason(verdict, backlog, then),
-            [*_published(then, longer, slow), *(_today(scenario, backlog, emptied) for scenario, emptied in found)],
+            [*_published(then, longer, slow), *(_today(scenario, backlog, drained) for scenario, drained in found)],
             [_picture([(THEN, then), *found]), _ramps()],
             _notes(backlog, longer, found[0][1]),
         )
@@ -145,11 +152,11 @@ def longer_batches(received_at: float) -> Backlog:
         return Backlog(ROWS, size, seconds / size, MESSAGE_BYTES)
 
     sizes = range(BATCH, MOST_BATCH)
-    fits = bisect.bisect_left(sizes, True, key=lambda size: empty(backlog(size), THEN.make()).peak <= PEAK_CONCURRENCY)
+    fits = bisect.bisect_left(sizes, True, key=lambda size: drain(backlog(size), THEN.make()).peak <= PEAK_CONCURRENCY)
     return backlog(sizes.start + fits)
 
 
-def judge(then: Emptied) -> Verdict:
+def judge(then: Drained) -> Verdict:
     """Return whether the ramp explains what was published: the peak, and the time within what a whole number of minutes
     can say."""
     peak = abs(then.peak / PEAK_CONCURRENCY - 1) <= PEAK_TOLERANCE
@@ -157,20 +164,16 @@ def judge(then: Emptied) -> Verdict:
     return Verdict.REPRODUCED if peak and time else Verdict.DIFFERS
 
 
-def _reason(verdict: Verdict, backlog: Backlog, then: Emptied) -> str:
-    found = (
-        f"at {backlog.seconds_per_message * 1000:.0f} ms a row, the one figure chosen, the ramp of 2021 stands at {then.peak} "
-        f"after {clock(then.peak_at)}, when the queue is empty, and the insert ends after {clock(then.seconds)}"
+def _reason(verdict: Verdict, backlog: Backlog, then: Drained) -> str:
+    word = "Reproduced, within" if verdict is Verdict.REPRODUCED else "Differs, by more than"
+    return (
+        f"{word} {PEAK_TOLERANCE:.0%} of the peak and {SECONDS_TOLERANCE:.0%} of the time: at "
+        f"{backlog.seconds_per_message * 1000:.0f} ms a row, the one figure chosen, {then.peak} invocations run after "
+        f"{clock(then.peak_at)}, when the queue is empty, and the last ends after {clock(then.seconds)}."
     )
-    rule = (
-        f"{PEAK_TOLERANCE:.0%} of a peak of {PEAK_CONCURRENCY} and {SECONDS_TOLERANCE:.0%} of {clock(INSERT_SECONDS)}"
-    )
-    if verdict is Verdict.REPRODUCED:
-        return f"Reproduced, within {rule}: {found}."
-    return f"Differs, by more than {rule}: {found}."
 
 
-def _published(then: Emptied, longer: Backlog, slow: Emptied) -> list[Comparison]:
+def _published(then: Drained, longer: Backlog, slow: Drained) -> list[Comparison]:
     batch = f"{longer.batch_size} rows, {longer.batch_size * longer.seconds_per_message:.0f} s each"
     return [
         Comparison("peak concurrency", str(PEAK_CONCURRENCY), f"{then.peak}, at {clock(then.peak_at)}"),
@@ -183,23 +186,23 @@ def _published(then: Emptied, longer: Backlog, slow: Emptied) -> list[Comparison
     ]
 
 
-def _today(scenario: Scenario, backlog: Backlog, emptied: Emptied) -> Comparison:
-    rate = emptied.peak / backlog.seconds_per_message
-    refused = f", {emptied.throttles:,} invocations throttled" if emptied.throttles else ""
+def _today(scenario: Scenario, backlog: Backlog, drained: Drained) -> Comparison:
+    rate = drained.peak / backlog.seconds_per_message
+    refused = f", {drained.throttles:,} invocations throttled" if drained.throttles else ""
     return Comparison(
         f"the same backlog: {scenario.name}",
         "",
-        f"peak {emptied.peak:,} at {clock(emptied.peak_at)}, all in {clock(emptied.seconds)}; "
+        f"peak {drained.peak:,} at {clock(drained.peak_at)}, all in {clock(drained.seconds)}; "
         f"{rate:,.0f} rows/s at the peak{refused}",
     )
 
 
-def _picture(found: list[tuple[Scenario, Emptied]]) -> Plot:
+def _picture(found: list[tuple[Scenario, Drained]]) -> Plot:
     return Plot(
         f"Invocations at a time while {ROWS:,} rows are inserted",
         "minutes since the first message",
         "invocations at a time",
-        [Line(scenario.name, [(at / 60, running) for at, running in emptied.samples]) for scenario, emptied in found],
+        [Line(scenario.name, [(at / 60, running) for at, running in drained.samples]) for scenario, drained in found],
     )
 
 
@@ -220,30 +223,44 @@ def _ramps() -> Plot:
     )
 
 
-def _notes(backlog: Backlog, longer: Backlog, today: Emptied) -> list[str]:
-    writes = ON_DEMAND_START["Write"]
-    rate = PEAK_CONCURRENCY / backlog.seconds_per_message
-    passed = next(
-        (at for at, running in today.samples if running / backlog.seconds_per_message > writes), today.seconds
-    )
-    size, seconds = longer.batch_size, longer.batch_size * longer.seconds_per_message
+def _notes(backlog: Backlog, longer: Backlog, today: Drained) -> list[str]:
     return [
         "Simulated in virtual time with the scaling code of this project's Lambda service; nothing ran on AWS.",
-        f"Assumed: all {ROWS:,} messages of {MESSAGE_BYTES:,} bytes wait at the start (they were sent within 90 s, faster than "
-        f"the pollers took them), batches of {BATCH}, the default; rows of a batch are written one after the other; no "
-        "other function runs, no batch fails or is delivered twice, a cold start takes no time.",
+        f"Assumed: all {ROWS:,} messages of {MESSAGE_BYTES:,} bytes wait at the start (they were sent within 90 s, faster "
+        f"than the pollers took them), batches of {BATCH}, the default; rows of a batch are written one after the "
+        "other; no other function runs, no batch fails or is delivered twice, a cold start takes no time.",
         f"Chosen: {backlog.seconds_per_message * 1000:.1f} ms a row, so that the queue is empty when the ramp stands at "
-        f"{PEAK_CONCURRENCY}. That the insert then takes nearly the published 5 minutes is what was not put in.",
-        f"A ramp that had lasted the whole 5 minutes would have come to "
-        f"{_ramp('2021')().allowed(0) + 60 * INSERT_SECONDS // 60}. The time left may be a rounded figure, messages that "
-        f"came back, or long batches: of {size} rows and {seconds:.0f} s both published figures hold at once, at "
-        f"{longer.seconds_per_message * 1000:.0f} ms a row. Peak and time tell of batches and rows no more than that.",
-        f"No table is simulated. {PEAK_CONCURRENCY} invocations write {rate:,.0f} rows/s, about what a new table on demand "
-        f"takes, {writes:,.0f}. Today's ramp would pass that after {clock(passed)}, and {ROWS:,} rows need "
-        f"{clock(ROWS / writes)} there however many pollers come: without the slow ramp the table is the next limit.",
-        "Provisioned pollers are held to 10 polls a second each, so that one row a message in batches of 10 is at most 100 "
-        "rows/s a poller, and invocations stay below 10 a poller where a batch takes less than a second.",
-        f"Above the account's limit of {ACCOUNT_CONCURRENCY:,} more pollers only have more invocations throttled. Where that "
-        "is raised, the function's own limit shows: 1,000 environments at once, then 100 more a second.",
-        "AWS documents how pollers grow, not how they spread over a minute: here they come evenly.",
+        f"{PEAK_CONCURRENCY}. That the insert then ends near the published 5 minutes follows from the ramp alone.",
+        *_notes_of_time(longer),
+        *_notes_of_limits(backlog, today),
+        "AWS documents how many pollers come in a minute, not how they spread over it: here they come evenly.",
+    ]
+
+
+def _notes_of_time(longer: Backlog) -> list[str]:
+    whole = _ramp("2021")()
+    whole.observe(True, 0.0)
+    seconds = longer.batch_size * longer.seconds_per_message
+    return [
+        f"A ramp that lasted the whole 5 minutes would have come to {whole.allowed(INSERT_SECONDS)}, so the pollers had "
+        "stopped growing before. The rest of the time may be a rounded figure, messages that came back after their "
+        f"visibility timeout, or long batches: with {longer.batch_size} rows and {seconds:.0f} s a batch, "
+        f"{longer.seconds_per_message * 1000:.0f} ms a row, both published figures hold exactly. The figures do not "
+        "tell which.",
+    ]
+
+
+def _notes_of_limits(backlog: Backlog, today: Drained) -> list[str]:
+    writes = ON_DEMAND_START["Write"]
+    row = backlog.seconds_per_message
+    passed = next((at for at, running in today.samples if running / row > writes), today.seconds)
+    return [
+        f"No table is simulated. {PEAK_CONCURRENCY} invocations write {PEAK_CONCURRENCY / row:,.0f} rows/s, about what a "
+        f"new table on demand takes ({writes:,.0f} writes/s). Today's ramp passes that after {clock(passed)}, and "
+        f"{ROWS:,} rows need {clock(ROWS / writes)} there however many pollers come: the table is the next limit.",
+        "Provisioned pollers poll 10 times a second each. With one row a message and batches of 10 that is at most 100 "
+        "rows/s a poller, and fewer than 10 invocations at a time where a batch takes less than a second.",
+        f"Pollers above the account's limit of {ACCOUNT_CONCURRENCY:,} only have more invocations throttled. Where it is "
+        f"raised, the function's own limit shows: {ENVIRONMENTS_AT_ONCE:,} environments at once, then "
+        f"{ENVIRONMENTS_PER_SECOND} more a second.",
     ]

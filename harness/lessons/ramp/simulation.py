@@ -1,8 +1,8 @@
-"""A queue's backlog, emptied in virtual time under the Lambda service's own rules of scaling. Pure and deterministic.
+"""A queue's backlog, drained in virtual time under the Lambda service's own rules of scaling. Pure and deterministic.
 
 What `event_sources/sqs.py` and `pool.py` do with a clock, a queue and processes happens here with a heap of events:
-pollers are started when the mapping looks how many it may run, each takes a batch, and the invocation needs a slot of the
-account and an environment. Whatever decides is the service's: `Scaling`, `ConcurrencyLedger`, `FunctionScaling`,
+pollers are started when the mapping looks how many it may run, each takes a batch, and the invocation needs a slot of
+the account and an environment. Whatever decides is the service's: `Scaling`, `ConcurrencyLedger`, `FunctionScaling`,
 `admit` and `throttle_pauses` of `harness/lambda_service/concurrency.py`.
 """
 
@@ -41,12 +41,12 @@ class Backlog:
 
 
 @dataclass(frozen=True)
-class Emptied:
-    """How a backlog was emptied; seconds from its start.
+class Drained:
+    """How a backlog was drained; seconds from its start.
 
     `peak` is the most invocations at a time, first reached at `peak_at`; `received_at` is when the last message was
     received, `seconds` when the last batch ended. `messages` were processed, `environments` started, `throttles`
-    counted. `samples` has (second, invocations that run) once a second.
+    counted. `samples` has (second, invocations that run) once a second and at the end.
     """
 
     peak: int
@@ -59,8 +59,8 @@ class Emptied:
     samples: Sequence[tuple[float, float]]
 
 
-def empty(backlog: Backlog, scaling: Scaling, account_concurrency: int = ACCOUNT_CONCURRENCY) -> Emptied:
-    """Return how a mapping with this scaling empties the backlog, all of it visible at second 0.
+def drain(backlog: Backlog, scaling: Scaling, account_concurrency: int = ACCOUNT_CONCURRENCY) -> Drained:
+    """Return how a mapping with this scaling drains the backlog, all of it visible at second 0.
 
     Nothing else runs in the account, no batch fails, and starting an environment takes no time.
     """
@@ -80,7 +80,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.ledger = ConcurrencyLedger(self.account_concurrency)
         self.function = FunctionScaling()
-        self.random = random.Random(1)  # noqa: S311  spreads retries, hides nothing
+        self.random = random.Random(1)
         self.steps: list[tuple[float, int, _Step]] = []
         self.count = 0
         self.left = self.backlog.messages
@@ -88,12 +88,13 @@ class _Run:
         self.peak = self.throttles = self.environments = self.looks = 0
         self.peak_at = self.received_at = self.ended_at = 0.0
 
-    def result(self) -> Emptied:
+    def result(self) -> Drained:
         self._at(0.0, self._look)
         while self.steps:
             now, _, step = heapq.heappop(self.steps)
             step(now)
-        return Emptied(
+        self.samples.append((self.ended_at, 0.0))
+        return Drained(
             self.peak,
             self.peak_at,
             self.received_at,
