@@ -111,14 +111,15 @@ class _Run:
 
     def _look(self, now: float) -> None:
         """Start as many pollers as are allowed, as the mapping's supervisor does; again while anything is under way."""
+        if self.done == self.backlog.messages:
+            return
         while self.left and self.pollers < self.scaling.allowed(now):
             self.pollers += 1
             self._poll(now)
         if self.looks % _LOOKS_OF_A_SAMPLE == 0:
             self.samples.append((now, float(self.ledger.running(_FUNCTION))))
         self.looks += 1
-        if self.done < self.backlog.messages:
-            self._at(self.looks * LOOK_SECONDS, self._look)
+        self._at(self.looks * LOOK_SECONDS, self._look)
 
     def _poll(self, now: float) -> None:
         polls = -(-min(self.left, self.backlog.batch_size) // MESSAGES_OF_A_POLL)
