@@ -67,7 +67,7 @@ def test_pollers_when_the_queue_was_empty_for_a_minute_start_again() -> None:
     ("least", "most", "minutes", "expected"),
     [
         (2, 200, 0, 20),
-        (2, 200, 0.01, 30),
+        (2, 200, 0.011, 30),
         (2, 200, 1, 1020),
         (2, 200, 2, 2000),
         (200, 2000, 0, 2000),
