@@ -7,11 +7,11 @@ import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from harness.git import run_git
+from harness.results import Fingerprint
 
 _GIT_SECONDS = 10.0
 _PACKAGES = (
@@ -26,17 +26,19 @@ _PACKAGES = (
 )
 
 
-def fingerprint() -> dict[str, Any]:
-    """Return CPU, memory, system, versions and the code's commit as plain data."""
-    return {
-        "cpu": cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        **_commit(),
-    }
+def fingerprint() -> Fingerprint:
+    """Return CPU, memory, system, versions and the code's commit."""
+    sha, dirty = _commit()
+    return Fingerprint(
+        cpu=cpu_model(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        memory_bytes=psutil.virtual_memory().total,
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        packages={name: _version(name) for name in _PACKAGES},
+        git_sha=sha,
+        git_dirty=dirty,
+    )
 
 
 def cpu_model() -> str:
@@ -56,7 +58,8 @@ def _version(name: str) -> str:
         return "missing"
 
 
-def _commit() -> dict[str, Any]:
+def _commit() -> tuple[str, bool | None]:
+    """Return the code's commit and whether files of it were changed; "" and None where it is no checkout."""
     here = Path(__file__).parent
     try:
         # Installed below somebody else's repository, this is not that repository's code.
@@ -64,8 +67,8 @@ def _commit() -> dict[str, Any]:
         sha = _git(here, "rev-parse", "HEAD")
         dirty = bool(_git(here, "status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.SubprocessError):
-        return {"git_sha": "", "git_dirty": None}
-    return {"git_sha": sha, "git_dirty": dirty}
+        return "", None
+    return sha, dirty
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -50,14 +50,6 @@ class HandlerTimes:
         else:
             self._reported[request] = duration
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data; `handler_ms` is None where the engine writes no reports."""
-        return {
-            "handler_ms": round(self.handler_ms, 3) if self.handler_ms else None,
-            "waiting_ms": round(self.waiting_ms, 3),
-            "cpu_ms": None if self.cpu_ms is None else round(self.cpu_ms, 3),
-        }
-
 
 def _reported(message: str) -> tuple[str, float] | None:
     """Return the request and duration that a report tells, in either log format, or None for any other line."""

@@ -1,15 +1,28 @@
-"""The figures by which results are compared: names, units, directions. One function of a result, used everywhere."""
+"""The registry of figures by which results are compared: names, units, directions, and where each is in a result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
-from typing import Any
 
-from harness.results import void_reason
+from harness.results import (
+    CleanerFigures,
+    CleanResult,
+    DeployedResult,
+    Document,
+    InsertResult,
+    LoadResult,
+    Result,
+    RunResult,
+    StageFigures,
+    WatchedResult,
+)
 from harness.stages import STAGES
+
+PERCENTILES = ("50", "95", "99")
+"""Percentiles of latencies that are metrics."""
 
 
 class Direction(StrEnum):
@@ -29,81 +42,122 @@ class Metric:
     value: float
 
 
-def metrics_of(result: Mapping[str, Any]) -> dict[str, Metric]:
-    """Return the figures of a `result.json` by name; those it does not have are absent.
+@dataclass(frozen=True)
+class Definition:
+    """A figure that results can have. `measure` returns it, None of a result that does not have it."""
 
-    Kinds are run, load, insert and clean; another kind has none, nor has a result whose figures are void. Results of
-    older schemas have fewer.
+    name: str
+    unit: str
+    direction: Direction
+    measure: Callable[[Result], float | None]
+
+
+def figure(value: float) -> str:
+    """Return a number as text, with three or more significant digits and thousands separated."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def metrics_of(result: Document) -> dict[str, Metric]:
+    """Return the figures of a result by name; those it does not have are absent, and all where its figures are void.
+
+    Runs, loads, inserts and cleaners have some; saturation searches, suites, gates and errors have none.
     """
-    if void_reason(result):
+    if not isinstance(result, RunResult | LoadResult | InsertResult | CleanResult) or result.figures_void_reason:
         return {}
-    kind = result.get("kind", "run")
-    found: Iterator[tuple[str, str, Direction, Any]]
-    if kind == "clean":
-        found = _cleaners(result)
-    elif kind in ("run", "load", "insert"):
-        found = _pipeline(result)
-    else:
-        found = iter(())
-    return {
-        name: Metric(name, unit, direction, float(value))
-        for name, unit, direction, value in found
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
-    }
+    if isinstance(result, CleanResult):
+        return {metric.name: metric for metric in _of_cleaners(result)}
+    found = {}
+    for one in REGISTRY.values():
+        value = one.measure(result)
+        if value is not None and isfinite(value):
+            found[one.name] = Metric(one.name, one.unit, one.direction, float(value))
+    return found
 
 
 def run_metrics() -> frozenset[str]:
     """Return the names of all figures that a result of kind run can have."""
-    everything = {"stages": {stage.name: {"rows_ok": 1} for stage in STAGES}, "audit": {"dead_letters": {}}}
-    return frozenset(name for name, *_ in _pipeline(everything))
+    return frozenset(REGISTRY) - {one.name for one in _of_latencies()}
 
 
-def _pipeline(result: Mapping[str, Any]) -> Iterator[tuple[str, str, Direction, Any]]:
-    higher, lower = Direction.HIGHER, Direction.LOWER
-    yield "pipeline_rows_per_second", "rows/s", higher, result.get("pipeline_rows_per_second")
-    load = result.get("kind", "run") == "load"
-    if not load:
-        yield "clean_seconds", "s", lower, result.get("clean_seconds")
-        yield "upload_seconds", "s", lower, result.get("upload_seconds")
-    for stage in (s.name for s in STAGES):
-        totals = result.get("stages", {}).get(stage, {})
-        rows = totals.get("rows_ok") or 0
-        if not rows:
-            continue
-        yield f"{stage}_rows_per_second", "rows/s", higher, totals.get("rows_per_second")
-        yield f"{stage}_cpu_ms_per_1000_rows", "ms", lower, _per_thousand(totals.get("cpu_ms"), rows)
-        yield f"{stage}_ms_per_1000_rows", "ms", lower, _per_thousand(totals.get("handler_ms"), rows)
-        yield f"{stage}_own_ms_per_1000_rows", "ms", lower, _own(totals, rows)
-    latencies = result.get("latencies", {})
-    for name in ("upload", "end_to_end") if load else ():
-        percentiles = latencies.get(name, {}).get("percentiles", {})
-        for percentile in ("50", "95", "99"):
-            yield f"{name}_p{percentile}_ms", "ms", lower, percentiles.get(percentile)
-    yield "memory_peak_bytes", "bytes", lower, result.get("memory_peak_bytes")
-    letters = result.get("audit", {}).get("dead_letters")
-    if letters is not None:
-        yield "dlq_rows", "rows", lower, sum(sum(reasons.values()) for reasons in letters.values())
+def _of_pipeline() -> Iterator[Definition]:
+    def of_watched(name: str) -> Callable[[Result], float | None]:
+        return lambda result: getattr(result, name) if isinstance(result, WatchedResult) else None
+
+    def of_upload(name: str) -> Callable[[Result], float | None]:
+        return lambda result: getattr(result, name) if isinstance(result, RunResult | InsertResult) else None
+
+    yield Definition("pipeline_rows_per_second", "rows/s", Direction.HIGHER, of_watched("pipeline_rows_per_second"))
+    yield Definition("clean_seconds", "s", Direction.LOWER, of_upload("clean_seconds"))
+    yield Definition("upload_seconds", "s", Direction.LOWER, of_upload("upload_seconds"))
+    for stage in STAGES:
+        yield from _of_stage(stage.name)
+    yield from _of_latencies()
+    yield Definition("memory_peak_bytes", "bytes", Direction.LOWER, of_watched("memory_peak_bytes"))
+    yield Definition("dlq_rows", "rows", Direction.LOWER, lambda result: result.audit.dead_lettered_rows)
 
 
-def _per_thousand(milliseconds: Any, rows: int) -> float | None:
-    return None if milliseconds is None else 1000 * float(milliseconds) / rows
+def _of_stage(name: str) -> Iterator[Definition]:
+    def of_stage(measure: Callable[[StageFigures], float | None]) -> Callable[[Result], float | None]:
+        def value(result: Result) -> float | None:
+            found = result.stages.get(name) if isinstance(result, DeployedResult) else None
+            return measure(found) if found is not None and found.rows_ok else None
+
+        return value
+
+    yield Definition(
+        f"{name}_rows_per_second", "rows/s", Direction.HIGHER, of_stage(lambda stage: stage.rows_per_second)
+    )
+    for metric, measure in (
+        ("cpu_ms_per_1000_rows", lambda stage: stage.cpu_ms),
+        ("ms_per_1000_rows", lambda stage: stage.handler_ms),
+        ("own_ms_per_1000_rows", _own_ms),
+    ):
+        yield Definition(f"{name}_{metric}", "ms", Direction.LOWER, of_stage(_per_thousand(measure)))
 
 
-def _own(totals: Mapping[str, Any], rows: int) -> float | None:
+def _per_thousand(measure: Callable[[StageFigures], float | None]) -> Callable[[StageFigures], float | None]:
+    def value(stage: StageFigures) -> float | None:
+        found = measure(stage)
+        return None if found is None else 1000 * found / stage.rows_ok
+
+    return value
+
+
+def _own_ms(stage: StageFigures) -> float | None:
     """Return what a handler's invocations took without the waiting for AWS; clean's workers wait uncounted."""
-    handler, waiting = totals.get("handler_ms"), totals.get("waiting_ms")
-    if handler is None or not waiting or handler <= waiting:
-        return None
-    return _per_thousand(handler - waiting, rows)
+    handler, waiting = stage.handler_ms, stage.waiting_ms
+    return handler - waiting if handler is not None and 0 < waiting < handler else None
 
 
-def _cleaners(result: Mapping[str, Any]) -> Iterator[tuple[str, str, Direction, Any]]:
-    for cleaner in result.get("cleaners", []):
-        if cleaner.get("missing"):
-            continue
-        name = str(cleaner["name"]).replace("-", "_")
-        seconds = cleaner.get("seconds")
-        rate = cleaner["rows"] / seconds if seconds else None
-        yield f"{name}_rows_per_second", "rows/s", Direction.HIGHER, rate
-        yield f"{name}_cpu_seconds", "s", Direction.LOWER, cleaner.get("cpu_seconds")
-        yield f"{name}_memory_peak_mb", "MB", Direction.LOWER, cleaner.get("peak_memory_mb")
+def _of_latencies() -> Iterator[Definition]:
+    def of_load(name: str, percentile: str) -> Callable[[Result], float | None]:
+        def value(result: Result) -> float | None:
+            if not isinstance(result, LoadResult):
+                return None
+            percentiles = (result.latencies.upload if name == "upload" else result.latencies.end_to_end).percentiles
+            return percentiles.get(percentile)
+
+        return value
+
+    for name in ("upload", "end_to_end"):
+        for percentile in PERCENTILES:
+            yield Definition(f"{name}_p{percentile}_ms", "ms", Direction.LOWER, of_load(name, percentile))
+
+
+def _of_cleaners(result: CleanResult) -> Iterator[Metric]:
+    for cleaner in result.cleaners:
+        if not cleaner.missing:
+            yield from _of_cleaner(cleaner)
+
+
+def _of_cleaner(cleaner: CleanerFigures) -> Iterator[Metric]:
+    name = cleaner.name.replace("-", "_")
+    if cleaner.seconds:
+        rate = cleaner.rows / cleaner.seconds
+        yield Metric(f"{name}_rows_per_second", "rows/s", Direction.HIGHER, rate)
+    yield Metric(f"{name}_cpu_seconds", "s", Direction.LOWER, cleaner.cpu_seconds)
+    yield Metric(f"{name}_memory_peak_mb", "MB", Direction.LOWER, cleaner.peak_memory_mb)
+
+
+REGISTRY: dict[str, Definition] = {one.name: one for one in _of_pipeline()}
+"""Every figure of runs, loads and inserts by name, in the order in which they are shown."""

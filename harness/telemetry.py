@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.handler_times import HandlerTimes
+from harness.results import StageFigures
 
 NOTES = ("delimiter", "rejected")
 """What functions say of a source object besides counts: how it is read, or why it is refused as a whole."""
@@ -57,25 +58,28 @@ class StageTotals:
         """Rows a second over `seconds`."""
         return self.rows_ok / self.seconds if self.seconds > 0 else 0.0
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "invocations": self.invocations,
-            "rows_in": self.rows_in,
-            "rows_ok": self.rows_ok,
-            "rows_failed": self.rows_failed,
-            "rows_quarantined": self.rows_quarantined,
-            "messages": self.messages,
-            "bytes": self.bytes,
-            "started_ms": self.started_ms,
-            "ended_ms": self.ended_ms,
-            "seconds": round(self.seconds, 3),
-            "rows_per_second": round(self.rate, 1),
-            **self.times.to_json(),
-            "error_lines": self.errors,
-            "last_errors": list(self.last_errors),
-            "notes": {key: dict(counts) for key, counts in self.notes.items() if counts},
-        }
+    def figures(self) -> StageFigures:
+        """Return what a result says of the stage."""
+        times = self.times
+        return StageFigures(
+            invocations=self.invocations,
+            rows_in=self.rows_in,
+            rows_ok=self.rows_ok,
+            rows_failed=self.rows_failed,
+            rows_quarantined=self.rows_quarantined,
+            messages=self.messages,
+            bytes=self.bytes,
+            started_ms=self.started_ms,
+            ended_ms=self.ended_ms,
+            seconds=round(self.seconds, 3),
+            rows_per_second=round(self.rate, 1),
+            handler_ms=round(times.handler_ms, 3) if times.handler_ms else None,
+            waiting_ms=round(times.waiting_ms, 3),
+            cpu_ms=None if times.cpu_ms is None else round(times.cpu_ms, 3),
+            error_lines=self.errors,
+            last_errors=list(self.last_errors),
+            notes={key: dict(counts) for key, counts in self.notes.items() if counts},
+        )
 
 
 @dataclass(slots=True)

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from harness.corpus import ExpectedRow, Outcome
+from harness.results import AuditFigures, FoundRow
 
 MAX_FINDINGS = 20
 """Offending rows that are named; all of them are counted."""
@@ -112,7 +112,7 @@ class AuditReport:
     dead_letters: dict[str, Counter[str]] = field(default_factory=_counters)
     problems: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
-    duplicate_letters: int = 0
+    duplicate_messages: int = 0
     unattributed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     other_objects: int = 0
     refused_objects: dict[str, str] = field(default_factory=dict)
@@ -156,7 +156,7 @@ class AuditReport:
         self.rows += part.rows
         self.updated += part.updated
         self.items_accounted += part.items_accounted
-        self.duplicate_letters += part.duplicate_letters
+        self.duplicate_messages += part.duplicate_messages
         self.quarantined.update(part.quarantined)
         for stage, reasons in part.dead_letters.items():
             self.dead_letters[stage].update(reasons)
@@ -178,26 +178,26 @@ class AuditReport:
             text += f"; {count:,} dead-letter message{'s name' if count > 1 else ' names'} no row"
         return text
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "conserved": self.conserved,
-            "as_expected": self.as_expected,
-            "with_manifest": self.with_manifest,
-            "rows": self.rows,
-            "updated": self.updated,
-            "quarantined": dict(self.quarantined),
-            "dead_letters": {stage: dict(reasons) for stage, reasons in self.dead_letters.items()},
-            "problems": dict(self.problems),
-            "findings": [vars(f) for f in self.findings],
-            "duplicate_letters": self.duplicate_letters,
-            "unattributed": {stage: dict(kinds) for stage, kinds in self.unattributed.items()},
-            "other_objects": self.other_objects,
-            "refused_objects": self.refused_objects,
-            "items_in_table": self.items_in_table,
-            "items_accounted": self.items_accounted,
-            "seconds": round(self.seconds, 3),
-        }
+    def figures(self) -> AuditFigures:
+        """Return what a result says of it."""
+        return AuditFigures(
+            conserved=self.conserved,
+            as_expected=self.as_expected,
+            with_manifest=self.with_manifest,
+            rows=self.rows,
+            updated=self.updated,
+            quarantined=dict(self.quarantined),
+            dead_letters={stage: dict(reasons) for stage, reasons in self.dead_letters.items()},
+            problems=dict(self.problems),
+            findings=[FoundRow(row=f.row, problem=f.problem, detail=f.detail, key=f.key) for f in self.findings],
+            duplicate_messages=self.duplicate_messages,
+            unattributed={stage: dict(kinds) for stage, kinds in self.unattributed.items()},
+            other_objects=self.other_objects,
+            refused_objects=dict(self.refused_objects),
+            items_in_table=self.items_in_table,
+            items_accounted=self.items_accounted,
+            seconds=round(self.seconds, 3),
+        )
 
 
 def _counted(number: int, noun: str) -> str:
@@ -229,7 +229,7 @@ def judge(
     report.rows += 1
     report.items_accounted += item is not None
     found = _sightings(row, item, places)
-    report.duplicate_letters += sum(sighting.copies - 1 for sighting in found)
+    report.duplicate_messages += sum(sighting.copies - 1 for sighting in found)
     if not found:
         report.add(row, "lost", "inserted but never updated" if item is not None else "in no place")
         return

@@ -1,4 +1,4 @@
-"""The engine's ceiling: bare loops of the calls that the pipeline is made of, against the same services.
+"""The engine's baseline: bare loops of the calls that the pipeline is made of, against the same services.
 
 Bodies are prepared beforehand and sent over kept-alive connections, so that the figures are the services' and not
 the client's. `measure` runs the loops on one engine, `compare` on two contenders in turn.
@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import psutil
 
 from handlers.aws import JsonClient
@@ -21,6 +22,7 @@ from handlers.record_batch import INSERTED, INSERTED_AT, PROCESSED, PROCESSED_AT
 from handlers.table_writer import BATCH_ITEMS, ItemEncoder
 from harness.corpus import COLUMNS, CorpusSpec, expected_block
 from harness.engines.base import Endpoints, Engine
+from harness.results import LoopFigures
 
 ROWS_PER_MESSAGE = 250
 MESSAGES_PER_CALL = 10
@@ -50,9 +52,9 @@ class Loop:
         """Items, rows or records a second."""
         return self.calls * self.items_per_call / self.seconds if self.seconds else 0.0
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {**vars(self), "items_per_second": round(self.items_per_second, 1)}
+    def figures(self) -> LoopFigures:
+        """Return what a result says of the loop."""
+        return LoopFigures(**vars(self), items_per_second=round(self.items_per_second, 1))
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,11 @@ class Measured:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return {**self.loop.to_json(), "memory_before": self.memory_before, "memory_after": self.memory_after}
+        return {
+            **msgspec.to_builtins(self.loop.figures()),
+            "memory_before": self.memory_before,
+            "memory_after": self.memory_after,
+        }
 
 
 @dataclass(frozen=True)
@@ -101,13 +107,13 @@ class Pair:
         }
 
 
-def shares_of_ceiling(loops: Sequence[Loop], rates: Mapping[str, float]) -> dict[str, float]:
+def shares_of_baseline(loops: Sequence[Loop], rates: Mapping[str, float]) -> dict[str, float]:
     """Return each stage's rows a second, given in `rates`, as a share of its bare loop's; only stages that have one."""
-    ceilings = {loop.name: loop.items_per_second for loop in loops}
+    rates_alone = {loop.name: loop.items_per_second for loop in loops}
     return {
-        stage: rate / ceiling
+        stage: rate / alone
         for stage, rate in rates.items()
-        if (name := LOOP_OF.get(stage)) is not None and (ceiling := ceilings.get(name))
+        if (name := LOOP_OF.get(stage)) is not None and (alone := rates_alone.get(name))
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.table import Table
 from typer.core import TyperGroup
@@ -64,7 +65,8 @@ def bench_engine(
         theirs = Contender(Endpoints(default, engine.endpoints.region), session, (pids["data-services"],))
         pairs = compare(ours, theirs, calls=calls)
     if as_json:
-        print(json.dumps({"fingerprint": fingerprint(), "loops": [pair.to_json() for pair in pairs]}))  # noqa: T201
+        seen = msgspec.to_builtins(fingerprint())
+        print(json.dumps({"fingerprint": seen, "loops": [pair.to_json() for pair in pairs]}))  # noqa: T201
         return
     table = Table("loop", box=None, header_style="bold")
     for name in ("clients", "items/s", "MiniStack", "ratio", "CPU ms/call", "MiniStack", "MB", "MiniStack"):
@@ -104,7 +106,7 @@ def bench_clean(
         path, _ = cached(CorpusSpec(rows=rows, poison=0))
     results = run_clean_bench(path, repetitions, None if as_json else out, only or CONTESTANTS)
     if as_json:
-        print(json.dumps({"fingerprint": fingerprint(), "results": [vars(r) for r in results]}))  # noqa: T201
+        print(json.dumps({"fingerprint": msgspec.to_builtins(fingerprint()), "results": [vars(r) for r in results]}))  # noqa: T201
     else:
         print_table(out, results)
 
@@ -140,7 +142,7 @@ def _run_suite(name: str, on: EngineOptions, choices: SuiteChoices) -> None:
 
     from harness.experiments.record import recorded
     from harness.report import write_report
-    from harness.results import new_run_folder
+    from harness.results import json_of, new_run_folder
     from harness.suites.model import Kind, load_suite
     from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 
@@ -155,15 +157,15 @@ def _run_suite(name: str, on: EngineOptions, choices: SuiteChoices) -> None:
     folder = new_run_folder(choices.out_dir)
     options = SuiteOptions(on.engine, on.profile, out, on.capacity, quiet=choices.as_json, chaos=chosen.rules)
     with recorded(folder):
-        document = run_suite(suite, options, folder)
+        found = run_suite(suite, options, folder)
         page = write_report(folder)
     if choices.as_json:
-        print(json.dumps(document))  # noqa: T201
+        print(json_of(found, indent=0))  # noqa: T201
     else:
-        print_aggregate(out, document)
+        print_aggregate(out, found)
         out.print(f"results    {folder}/aggregate.json", highlight=False, soft_wrap=True)
         out.print(f"report     {page}", highlight=False, soft_wrap=True)
-    if not document["conserved"]:
+    if not found.conserved:
         raise typer.Exit(ExitCode.NOT_CONSERVED)
 
 

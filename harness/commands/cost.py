@@ -51,14 +51,13 @@ def cost(
     from harness.cost.month import month_of
     from harness.cost.prices import load_prices
     from harness.cost.published import published_workload
-    from harness.results import complete, read_stored
+    from harness.results import read_stored
 
     for option, number in (("--scale", scale), ("--monthly-files", monthly_files)):
         if number is not None and number <= 0:
             raise UsageError(f"{option} {number}: at least 1 is needed")
     table = load_prices(prices)
-    with complete(run):
-        own = workload_of(read_stored(run).data)
+    own = workload_of(read_stored(run).document)
     own = own.scaled(scale or own.rows)
     published = published_workload().scaled(own.rows)
     jobs = {"this run": own, "published": published}

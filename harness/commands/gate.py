@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -52,13 +51,14 @@ def gate(
       harness gate --self-check             what can be detected on this machine?
     """
     from harness.gate.command import GateRequest, carry_out
+    from harness.results import json_of
 
     if self_check and base is not None:
         raise UsageError(f"--self-check compares head with itself, --base {base} has no use", hint="leave one out")
     request = GateRequest(base, head, suite, pairs, rows, threshold, alpha, self_check, engine)
     finished = carry_out(request, out_dir, out, quiet=as_json)
     if as_json:
-        print(json.dumps(finished.document))  # noqa: T201
+        print(json_of(finished.document, indent=0))  # noqa: T201
     if finished.outcome.error is not None:
         raise finished.outcome.error
     code = finished.outcome.decision.verdict.exit_code

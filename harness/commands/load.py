@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -125,7 +124,7 @@ def load(schedule: ScheduleOptions, client: ClientOptions, on: EngineOptions, op
     from harness.experiments.load_result import require_uploaded
     from harness.experiments.load_run import LoadExperiment, LoadOptions, rows_of
     from harness.experiments.load_summary import print_summary
-    from harness.results import new_run_folder
+    from harness.results import json_of, new_run_folder
 
     chosen = on.choose()
     spec = schedule.spec(chosen.kind)
@@ -136,7 +135,7 @@ def load(schedule: ScheduleOptions, client: ClientOptions, on: EngineOptions, op
     with chosen.started(folder) as engine:
         finished = conduct(experiment, engine, folder, options.reporter())
     if options.as_json:
-        print(json.dumps(finished.result))  # noqa: T201
+        print(json_of(finished.result, indent=0))  # noqa: T201
     else:
         print_summary(out, finished)
     if not finished.conserved:
@@ -167,7 +166,7 @@ def saturation(
     from harness.experiments.load_result import require_uploaded
     from harness.experiments.saturation_run import SaturationExperiment, SearchOptions
     from harness.load.locust_process import LocustOptions, free_port
-    from harness.results import new_run_folder, void_reason
+    from harness.results import json_of, new_run_folder
 
     chosen = on.choose()
     master_port = free_port("127.0.0.1") if files.processes else 0
@@ -187,13 +186,13 @@ def saturation(
     with chosen.started(folder) as engine:
         found = conduct(experiment, engine, folder, options.reporter())
     if options.as_json:
-        print(json.dumps(found.result))  # noqa: T201
+        print(json_of(found.result, indent=0))  # noqa: T201
     else:
         _print_saturation(found)
     if not found.conserved:
         raise typer.Exit(ExitCode.NOT_CONSERVED)
     require_uploaded(found.examined.finding, folder)
-    if not found.rate or void_reason(found.result):
+    if not found.rate or found.result.figures_void_reason:
         raise typer.Exit(ExitCode.INCONCLUSIVE)
 
 
@@ -201,12 +200,11 @@ def _print_saturation(found: Saturation) -> None:
     from harness.experiments.load_run import all_conserved
     from harness.experiments.result_lines import print_audit, print_chaos, print_consumption, print_doubt
     from harness.experiments.saturation_run import line
-    from harness.results import chaos_of
 
     out.print(f"\nsaturation [bold]{line(found)}[/]", highlight=False, soft_wrap=True)
     print_doubt(out, found.result)
     print_consumption(out, found.result)
-    print_chaos(out, chaos_of(found.result))
+    print_chaos(out, found.result.engine.chaos)
     print_audit(out, found.examined.finding.audit)
     if found.warmed is not None and not all_conserved(found.warmed):
         out.print("warm-up:")

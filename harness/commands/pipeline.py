@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,7 +57,14 @@ def run(
     on: EngineOptions,
     options: ExperimentOptions,
     file: Annotated[Path | None, typer.Option(help="Run your own CSV instead of a generated corpus.")] = None,
-    ceiling: Annotated[bool, typer.Option(help="First measure the engine's bare rates, for comparison.")] = True,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline/--no-baseline",
+            "--ceiling/--no-ceiling",
+            help="First measure the engine's bare rates, for comparison.",
+        ),
+    ] = True,
     keep: Annotated[bool, typer.Option(help="Keep the engine up afterwards, for `harness dlq`, until Ctrl-C.")] = False,
 ) -> None:
     """Generate, deploy, upload, watch, audit: the main job.
@@ -77,7 +83,7 @@ def run(
     from harness.experiments.lifecycle import conduct
     from harness.experiments.upload_run import UploadExperiment, generated_input, own_input
     from harness.experiments.upload_summary import print_summary
-    from harness.results import new_run_folder
+    from harness.results import json_of, new_run_folder
     from harness.session import remember
 
     chosen, setting, reporter = on.choose(), options.setting(), options.reporter()
@@ -88,12 +94,12 @@ def run(
         uploaded = own_input(file, setting, reporter, room_here=room_here)
     else:
         uploaded = generated_input(spec, setting, reporter, room_here=room_here)
-    experiment = UploadExperiment(uploaded, setting, ceiling=ceiling)
+    experiment = UploadExperiment(uploaded, setting, baseline=baseline)
     folder = new_run_folder(options.out_dir)
     with chosen.started(folder) as engine:
         finished = conduct(experiment, engine, folder, reporter)
         if options.as_json:
-            print(json.dumps(finished.result))  # noqa: T201
+            print(json_of(finished.result, indent=0))  # noqa: T201
         else:
             print_summary(out, finished)
         if keep:

@@ -14,7 +14,7 @@ from harness.errors import EnvironmentProblem, UsageError
 
 if TYPE_CHECKING:
     from harness.compare import Comparison
-    from harness.results import Stored
+    from harness.results import AnyDocument, Stored
 
 
 class Format(StrEnum):
@@ -40,10 +40,8 @@ def report(
     Example: harness report runs/latest
     """
     from harness.report import write_report
-    from harness.results import complete
 
-    with complete(folder):
-        page = write_report(folder)
+    page = write_report(folder)
     out.print(f"report     {page}", highlight=False, soft_wrap=True)
 
 
@@ -62,13 +60,9 @@ def compare(
     from harness.compare import compare as compared
     from harness.compare import subject_of
     from harness.report import write_comparison_of
-    from harness.results import complete, read_stored
+    from harness.results import read_stored
 
-    subjects = []
-    for place in results:
-        with complete(place):
-            subjects.append(subject_of(read_stored(place)))
-    comparison = compared(subjects, force=force)
+    comparison = compared([subject_of(read_stored(place)) for place in results], force=force)
     for index, subject in enumerate(comparison.subjects, start=1):
         out.print(f"{index:<10} {subject.kind} {subject.name}", highlight=False, soft_wrap=True, markup=False)
     out.print(_table(comparison))
@@ -94,10 +88,9 @@ def export(
 
     Example: harness export runs/latest --format junit --output conservation.xml
     """
-    from harness.results import complete, read_stored
+    from harness.results import read_stored
 
-    with complete(result):
-        text = _exported(read_stored(result), format_, direction)
+    text = _exported(read_stored(result), format_, direction)
     if output is None:
         # Bytes: these formats are UTF-8, whatever the terminal is.
         typer.echo(text.encode("utf-8"), nl=False)
@@ -110,12 +103,13 @@ def export(
         ) from error
 
 
-def _exported(stored: Stored, format_: Format, direction: str) -> str:
+def _exported(stored: Stored[AnyDocument], format_: Format, direction: str) -> str:
     from harness import export as formats
     from harness.compare import subject_of
+    from harness.results import GateResult
 
-    if stored.kind == "gate" and format_ is Format.MARKDOWN:
-        return formats.gate_markdown(stored.data)
+    if isinstance(stored.document, GateResult) and format_ is Format.MARKDOWN:
+        return formats.gate_markdown(stored.document)
     subject = subject_of(stored)
     if format_ is Format.GHA_BENCHMARK:
         return formats.github_action_benchmark(subject, direction)

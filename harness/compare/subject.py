@@ -6,11 +6,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.errors import UsageError
 from harness.metrics import metrics_of
-from harness.results import RESULT, Stored, chaos_of, read_stored, void_reason
+from harness.results import (
+    RESULT,
+    DeployedResult,
+    Document,
+    LoadResult,
+    Result,
+    RunResult,
+    Stored,
+    SuiteResult,
+    WatchedResult,
+    read_stored,
+)
 
 NOISY = 0.02
 """Share of CPU time withheld by a host from which rates are not comparable (docs/results.md)."""
@@ -45,54 +55,52 @@ class Subject:
     surroundings: Mapping[str, str]
     stolen: float
     metrics: Mapping[str, Measured]
-    runs: Sequence[Mapping[str, Any]]
-    data: Mapping[str, Any]
+    runs: Sequence[Result]
 
     @property
     def void(self) -> str:
         """Why durations and rates mean nothing in one of its runs; "" where they do in all."""
-        return next((reason for reason in map(void_reason, self.runs) if reason), "")
+        return next((run.figures_void_reason for run in self.runs if run.figures_void_reason), "")
 
 
-def subject_of(stored: Stored) -> Subject:
+def subject_of(stored: Stored[Document]) -> Subject:
     """Return a stored run, load or suite as a subject; raises UsageError for any other kind, and where a suite's
     repetitions are not beside its aggregate."""
-    if stored.kind == "suite":
-        return _suite(stored)
-    if stored.kind not in ("run", "load"):
+    result = stored.document
+    if isinstance(result, SuiteResult):
+        return _suite(stored, result)
+    if not isinstance(result, RunResult | LoadResult):
         raise UsageError(
-            f"{stored.path} is a result of kind {stored.kind!r}",
+            f"{stored.path} is a result of kind {result.kind!r}",
             hint="runs, loads and suites have figures of their own",
         )
-    result = stored.data
     return Subject(
         name=stored.name,
         path=stored.path,
-        kind=stored.kind,
-        conserved=is_conserved(result),
+        kind=result.kind,
+        conserved=result.conserved,
         conditions=_conditions(result),
         surroundings=_surroundings(result),
-        stolen=result.get("cpu_stolen_share") or 0.0,
+        stolen=result.cpu_stolen_share,
         metrics={name: Measured(m.unit, m.direction, m.value) for name, m in metrics_of(result).items()},
         runs=[result],
-        data=result,
     )
 
 
-def is_conserved(result: Mapping[str, Any]) -> bool:
-    """Return whether every row of a run or load ended where it should, its warm-up's included."""
-    audits = [result["audit"], *([result["warmup_audit"]] if "warmup_audit" in result else [])]
-    return all(audit["conserved"] and audit["as_expected"] for audit in audits)
+def repetitions_of(folder: Path, suite: SuiteResult) -> list[Result]:
+    """Return the results of a suite's repetitions, which lie in `folder`; raises UsageError where one is not there."""
+    found: list[Result] = []
+    for name in suite.repetitions:
+        stored = read_stored(folder / name, (RESULT,))
+        if not isinstance(stored.document, Result):
+            raise UsageError(f"{stored.path} is of kind {stored.document.kind!r}, and no repetition of a suite")
+        found.append(stored.document)
+    return found
 
 
-def _suite(stored: Stored) -> Subject:
-    aggregate = stored.data
-    runs = [read_stored(stored.folder / str(name), (RESULT,)).data for name in aggregate["repetitions"]]
-    measured = {
-        name: Measured(m["unit"], m["direction"], m["median"], m["low"], m["high"])
-        for name, m in aggregate["metrics"].items()
-    }
-    conditions = {"suite": str(aggregate["suite"]), "repetitions": str(len(runs))}
+def _suite(stored: Stored[Document], suite: SuiteResult) -> Subject:
+    runs = repetitions_of(stored.folder, suite)
+    conditions = {"suite": suite.suite, "repetitions": str(len(runs))}
     surroundings: dict[str, str] = {}
     if runs:
         conditions |= _conditions(runs[0])
@@ -101,45 +109,48 @@ def _suite(stored: Stored) -> Subject:
         name=stored.name,
         path=stored.path,
         kind="suite",
-        conserved=bool(aggregate["conserved"]) and all(map(is_conserved, runs)),
+        conserved=suite.conserved and all(run.conserved for run in runs),
         conditions=conditions,
         surroundings=surroundings,
-        stolen=max((run.get("cpu_stolen_share") or 0.0 for run in runs), default=0.0),
-        metrics=measured,
+        stolen=max((run.cpu_stolen_share for run in runs if isinstance(run, WatchedResult)), default=0.0),
+        metrics={name: Measured(m.unit, m.direction, m.median, m.low, m.high) for name, m in suite.metrics.items()},
         runs=runs,
-        data=aggregate,
     )
 
 
-def _conditions(result: Mapping[str, Any]) -> dict[str, str]:
-    # A cleaner's result has no engine and no parameters: it runs no pipeline.
-    engine, corpus = result.get("engine", {}), result["corpus"]
+def _conditions(result: Result) -> dict[str, str]:
     found = {
-        "engine": str(engine.get("name", "none")),
-        # Results of before there was a choice: nothing throttled.
-        "capacity": str(engine.get("capacity", "unlimited")),
-        "rows": f"{result['audit']['rows']:,}",
-        "corpus bytes": f"{corpus['file_bytes']:,}",
-        "corpus SHA-256": str(corpus.get("sha256") or "not known"),
-        **{f"spec {name}": str(value) for name, value in result["spec"].items()},
-        **{f"parameter {name}": str(value) for name, value in result.get("parameters", {}).items()},
-        **{f"version of {name}": str(v) for name, v in engine.get("versions", {}).items() if name != "python"},
+        **_of_engine(result),
+        "rows": f"{result.audit.rows:,}",
+        "corpus bytes": f"{result.corpus.file_bytes:,}",
+        "corpus SHA-256": result.corpus.sha256 or "not known",
+        **{f"spec {name}": str(value) for name, value in result.spec.items()},
     }
-    rules = chaos_of(result)
-    if rules:
-        said = ({k: v for k, v in rule.items() if k not in ("matched", "injected")} for rule in rules)
-        found["chaos"] = json.dumps(list(said), sort_keys=True)
-    if result["kind"] == "load":
+    if isinstance(result, DeployedResult):
+        found |= {f"parameter {name}": value for name, value in result.parameters.items()}
+        found |= {f"version of {name}": v for name, v in result.engine.versions.items() if name != "python"}
+        if result.engine.chaos:
+            said = ({k: v for k, v in rule.items() if k not in ("matched", "injected")} for rule in result.engine.chaos)
+            found["chaos"] = json.dumps(list(said), sort_keys=True)
+    if isinstance(result, LoadResult):
         # How many files arrive, and so how many rows, is the schedule's; what failed is not a condition.
         for name in ("rows", "corpus bytes", "corpus SHA-256"):
             del found[name]
     return found
 
 
-def _surroundings(result: Mapping[str, Any]) -> dict[str, str]:
-    seen = result["fingerprint"]
+def _of_engine(result: Result) -> dict[str, str]:
+    # A cleaner's result has no engine: it runs no pipeline.
+    if not isinstance(result, DeployedResult):
+        return {"engine": "none", "capacity": "unlimited"}
+    return {"engine": result.engine.name, "capacity": result.engine.capacity}
+
+
+def _surroundings(result: Result) -> dict[str, str]:
+    seen = result.fingerprint
+    limits = result.engine.limits if isinstance(result, DeployedResult) else {}
     return {
-        **{name: str(seen.get(name, "not known")) for name in _MACHINE},
-        **{f"package {name}": str(v) for name, v in seen.get("packages", {}).items()},
-        **{f"limit {name}": str(v) for name, v in result.get("engine", {}).get("limits", {}).items()},
+        **{name: str(getattr(seen, name)) for name in _MACHINE},
+        **{f"package {name}": version for name, version in seen.packages.items()},
+        **{f"limit {name}": text for name, text in limits.items()},
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from harness.engines.counts import CountsByName
+from harness.results import ConsumptionFigures, TableFigures
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,15 @@ class TableConsumption:
             data["WriteUnits"], data["ReadUnits"], data["StreamReads"], data["Throttled"], data["ThrottledRequests"]
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {**vars(self)}
+    def figures(self) -> TableFigures:
+        """Return what a result says of the table."""
+        return TableFigures(
+            write_units=self.write_units,
+            read_units=self.read_units,
+            stream_reads=self.stream_reads,
+            throttled_items=dict(self.throttled_items),
+            throttled_requests=dict(self.throttled_requests),
+        )
 
     def since(self, before: TableConsumption) -> TableConsumption:
         """Return what has come on top of `before`."""
@@ -54,9 +61,11 @@ class Consumption(CountsByName[TableConsumption]):
         """What was consumed, by the table's name."""
         return self.by_name
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {"complete": self.complete, "tables": {name: used.to_json() for name, used in self.tables.items()}}
+    def figures(self) -> ConsumptionFigures:
+        """Return what a result says of the tables."""
+        return ConsumptionFigures(
+            complete=self.complete, tables={name: used.figures() for name, used in self.tables.items()}
+        )
 
 
 class _Consumer(Protocol):
@@ -73,20 +82,20 @@ def _more(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
     return {reason: more for reason, count in now.items() if (more := count - before.get(reason, 0))}
 
 
-def consumption_lines(consumption: Mapping[str, Any] | None) -> list[str]:
+def consumption_lines(consumption: ConsumptionFigures | None) -> list[str]:
     """Return a result's consumption in words, a line for each table that was used; [] where the engine knows none."""
     if consumption is None:
         return []
     lines = []
-    for name, used in consumption["tables"].items():
-        if not (used["write_units"] or used["read_units"] or used["stream_reads"] or used["throttled_requests"]):
+    for name, used in consumption.tables.items():
+        if not used.used:
             continue
-        reasons = ", ".join(f"{count:,} × {reason}" for reason, count in sorted(used["throttled_requests"].items()))
+        reasons = ", ".join(f"{count:,} × {reason}" for reason, count in sorted(used.throttled_requests.items()))
         throttled = f"throttled {reasons}" if reasons else "nothing throttled"
         lines.append(
-            f"{name}: {used['write_units']:,.0f} write and {used['read_units']:,.1f} read units, "
-            f"{used['stream_reads']:,} stream reads; {throttled}"
+            f"{name}: {used.write_units:,.0f} write and {used.read_units:,.1f} read units, "
+            f"{used.stream_reads:,} stream reads; {throttled}"
         )
-    if not consumption["complete"]:
+    if not consumption.complete:
         lines.append("not complete: the tables' process ended meanwhile, and what it had counted is lost")
     return lines

@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.audit.audit import count_items
 from harness.corpus import CorpusSpec, cached
@@ -25,6 +24,7 @@ from harness.experiments.upload_run import InputFile, OneObject, SingleUpload
 from harness.observation.settle import UNSEEN_POLL_SECONDS, Patience
 from harness.observation.watch import Observed
 from harness.queues import read_depths
+from harness.results import InsertResult
 from harness.stages import STAGES
 
 _READ_BY = "CaptureMapping"
@@ -50,7 +50,7 @@ class InsertRun:
     """A finished run of clean and insert."""
 
     folder: Path
-    result: Mapping[str, Any]
+    result: InsertResult
 
 
 class InsertExperiment(SingleUpload):
@@ -100,6 +100,7 @@ class InsertExperiment(SingleUpload):
         """Return the finished run."""
         counted = examined.finding
         result = insert_result(
+            run=bed.folder.name,
             engine=bed.engine.report(),
             began_at=bed.watch.began_at,
             spec=self.spec.to_json(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from harness.engines.base import Deployment, Engine
 from harness.engines.clients import translated
@@ -16,7 +16,7 @@ from harness.observation.rest import audited_at_rest
 from harness.observation.settle import Patience
 from harness.observation.watch import Intake, Observed, Watch
 from harness.report import write_report
-from harness.results import save_result
+from harness.results import Result, save_result
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "handlers" / "template.yaml"
 STACK = "ingestion"
@@ -62,7 +62,7 @@ class HasResult(Protocol):
     """A finished experiment."""
 
     @property
-    def result(self) -> Mapping[str, Any]:
+    def result(self) -> Result:
         """What `result.json` holds of it."""
 
 
@@ -135,7 +135,7 @@ def conduct(
         experiment.announce(reporter)
         bed, examined = _carry_out(experiment, engine, deployment, folder, reporter, clock)
         finished = experiment.finish(bed, examined, warmed)
-    save_result(folder, {"run": folder.name, **finished.result})
+    save_result(folder, finished.result)
     if experiment.has_page:
         write_report(folder)
     return finished

@@ -9,15 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness.audit import AuditReport
 from harness.engines.base import EngineReport
 from harness.errors import EnvironmentProblem
 from harness.experiments.lifecycle import Examined
-from harness.experiments.upload_result import harness_share
-from harness.fingerprint import fingerprint
+from harness.experiments.upload_result import Deployed, Watched, deployed, watched
 from harness.load.locust_process import LOG_FILE, LocustOptions
 from harness.load.samples import Sample
 from harness.load.schedule import LoadSpec
+from harness.results import (
+    AuditFigures,
+    CorpusFigures,
+    Lag,
+    Latencies,
+    LatencyFigures,
+    LoadFigures,
+    LoadResult,
+    SaturationFigures,
+    SaturationResult,
+    StageFigures,
+)
 from harness.stats.latency import Latency
 
 SAMPLES_FILE = "samples.jsonl"
@@ -72,82 +85,105 @@ def end_to_end_latency(outcomes: Sequence[FileOutcome]) -> Latency:
     return latency
 
 
-def load_result(
-    engine: EngineReport,
-    began_at: float,
-    specs: Sequence[LoadSpec],
-    options: LocustOptions,
-    examined: Examined[LoadFinding],
-    parameters: Mapping[str, str],
-    warmup_seconds: float,
-) -> dict[str, Any]:
-    """Return the fields of result.json that loads share; docs/results.md explains them.
+@dataclass(frozen=True)
+class Driven:
+    """What a load's result is made of: the folder's name (`run`), the loads that were driven, one after the other, of
+    which the last one stands for the run, and how long the warm-up before them was meant to last (0 without one)."""
 
-    `specs` are the loads that were driven, one after the other; the last one stands for the run.
-    """
-    observed, found = examined.observed, examined.finding
-    uploaded = [one.sample for one in found.outcomes if not one.sample.error]
+    run: str
+    engine: EngineReport
+    began_at: float
+    specs: Sequence[LoadSpec]
+    options: LocustOptions
+    parameters: Mapping[str, str]
+    warmup_seconds: float
+    examined: Examined[LoadFinding]
+    warmed: Examined[LoadFinding] | None
+
+
+class _Common(Deployed, Watched):
+    spec: Mapping[str, Any]
+    corpus: CorpusFigures
+    tracker_cpu_share: float | None
+    pipeline_seconds: float
+    pipeline_rows_per_second: float | None
+    stages: Mapping[str, StageFigures]
+    audit: AuditFigures
+    warmup_audit: AuditFigures | None
+
+
+def load_result(driven: Driven) -> LoadResult:
+    """Return the result of a load."""
+    outcomes = driven.examined.finding.outcomes
+    return LoadResult(
+        **_common(driven),
+        load=_load_figures(driven, _halves(outcomes)),
+        latencies=Latencies(
+            upload=_distribution(upload_latency(outcomes)), end_to_end=_distribution(end_to_end_latency(outcomes))
+        ),
+    )
+
+
+def saturation_result(driven: Driven, found: SaturationFigures) -> SaturationResult:
+    """Return the result of a search. It has no latencies: those of different rates, overload among them, make no
+    common distribution."""
+    return SaturationResult(**_common(driven), load=_load_figures(driven, (None, None)), saturation=found)
+
+
+def _common(driven: Driven) -> _Common:
+    observed, found = driven.examined.observed, driven.examined.finding
     seconds = _seconds(found.outcomes)
-    consumption = observed.consumption
     return {
-        "kind": "load",
-        "began": round(began_at, 3),
-        "watched_seconds": round(observed.seconds, 3),
-        "engine": vars(engine) | {"versions": dict(engine.versions)},
-        "spec": specs[-1].to_json(),
-        "corpus": {"file_bytes": sum(s.bytes for s in uploaded)},
-        "parameters": dict(parameters),
-        "fingerprint": fingerprint(),
-        "load": _load_fields(specs, options, found, uploaded) | {"warmup_seconds": warmup_seconds},
-        "latencies": {
-            "upload": upload_latency(found.outcomes).to_json(),
-            "end_to_end": end_to_end_latency(found.outcomes).to_json(),
-        },
+        **deployed(driven.run, driven.engine, driven.began_at, driven.parameters, observed),
+        **watched(observed),
+        "spec": driven.specs[-1].to_json(),
+        "corpus": CorpusFigures(file_bytes=sum(s.bytes for s in _uploaded(found))),
+        "tracker_cpu_share": round(observed.telemetry_cpu / observed.seconds, 4) if observed.seconds else None,
         "pipeline_seconds": round(seconds, 3),
         "pipeline_rows_per_second": round(found.rows / seconds, 1) if seconds else None,
-        "stages": {name: totals.to_json() for name, totals in observed.totals.items()},
-        "audit": found.audit.to_json(),
-        "memory_peak_bytes": observed.memory_peak,
-        "harness_cpu_share": harness_share(observed),
-        "tracker_cpu_share": round(observed.telemetry_cpu / observed.seconds, 4) if observed.seconds else None,
-        "cpu_stolen_share": round(observed.cpu_stolen, 4),
-        "cpu_seconds": {group: round(used, 3) for group, used in observed.cpu_seconds.items()},
-        "log_bytes": observed.log_bytes,
-        "consumption": consumption.to_json() if consumption is not None else None,
-        **observed.doubt.to_json(),
+        "stages": {name: totals.figures() for name, totals in observed.totals.items()},
+        "audit": found.audit.figures(),
+        "warmup_audit": driven.warmed.finding.audit.figures() if driven.warmed is not None else None,
     }
 
 
-def _load_fields(
-    specs: Sequence[LoadSpec], options: LocustOptions, found: LoadFinding, uploaded: Sequence[Sample]
-) -> dict[str, Any]:
-    spec = specs[-1]
+def _load_figures(driven: Driven, halves: tuple[float | None, float | None]) -> LoadFigures:
+    spec, found = driven.specs[-1], driven.examined.finding
+    uploaded = _uploaded(found)
     lag = [max(0.0, s.started - s.intended) for s in uploaded]
-    return {
-        "shape": spec.shape,
-        "arrivals": spec.arrivals,
-        "seconds": spec.seconds,
-        "rate": spec.rate,
-        "files": len(uploaded),
-        "rows": sum(s.rows for s in uploaded),
-        "files_per_second": round(spec.files_per_second, 4),
-        "rows_per_file": spec.rows_per_file,
-        "users": options.users,
-        "processes": options.processes or options.workers or 1,
-        "uploads_failed": sum(1 for one in found.outcomes if one.sample.error),
-        "uploads_ambiguous": found.ambiguous,
-        "uploads_unreported": found.unreported,
-        "files_unsent": found.unsent,
-        "rows_redelivered": found.redelivered,
-        "files_without_completion": sum(1 for one in found.outcomes if not one.sample.error and one.completed is None),
-        "settle_seconds": round(found.settle_seconds, 3),
-        "generator_lag_ms": {
-            "mean": round(1000 * sum(lag) / len(lag), 3) if lag else None,
-            "max": round(1000 * max(lag), 3) if lag else None,
-        },
-        "halves_end_to_end_p50_ms": _halves(found.outcomes),
-        "loads": [one.to_json() for one in specs],
-    }
+    return LoadFigures(
+        shape=spec.shape,
+        arrivals=spec.arrivals,
+        seconds=spec.seconds,
+        rate=spec.rate,
+        files=len(uploaded),
+        rows=sum(s.rows for s in uploaded),
+        files_per_second=round(spec.files_per_second, 4),
+        rows_per_file=spec.rows_per_file,
+        users=driven.options.users,
+        processes=driven.options.processes or driven.options.workers or 1,
+        uploads_failed=sum(1 for one in found.outcomes if one.sample.error),
+        uploads_ambiguous=found.ambiguous,
+        uploads_unreported=found.unreported,
+        files_unsent=found.unsent,
+        rows_redelivered=found.redelivered,
+        files_without_completion=sum(1 for one in found.outcomes if not one.sample.error and one.completed is None),
+        settle_seconds=round(found.settle_seconds, 3),
+        generator_lag_ms=Lag(
+            mean=round(1000 * sum(lag) / len(lag), 3) if lag else None, max=round(1000 * max(lag), 3) if lag else None
+        ),
+        halves_end_to_end_p50_ms=halves,
+        warmup_seconds=driven.warmup_seconds,
+        loads=[one.to_json() for one in driven.specs],
+    )
+
+
+def _uploaded(found: LoadFinding) -> list[Sample]:
+    return [one.sample for one in found.outcomes if not one.sample.error]
+
+
+def _distribution(latency: Latency) -> LatencyFigures:
+    return msgspec.convert(latency.to_json(), LatencyFigures)
 
 
 def _seconds(outcomes: Sequence[FileOutcome]) -> float:
@@ -206,12 +242,14 @@ def write_samples(folder: Path, outcomes: Sequence[FileOutcome]) -> None:
     (folder / "end_to_end.hdr").write_text(end_to_end_latency(outcomes).encode())
 
 
-def _halves(outcomes: Sequence[FileOutcome]) -> list[float | None]:
+def _halves(outcomes: Sequence[FileOutcome]) -> tuple[float | None, float | None]:
     """Return the median end-to-end latency of the files meant for the first and for the second half of the time, in
     milliseconds: a soak that slows down shows here. None where the sample does not support it."""
     if not outcomes:
-        return [None, None]
+        return None, None
     times = [one.sample.intended for one in outcomes]
     middle = (min(times) + max(times)) / 2
-    parts = ([o for o in outcomes if o.sample.intended < middle], [o for o in outcomes if o.sample.intended >= middle])
-    return [end_to_end_latency(part).to_json()["percentiles"].get("50") for part in parts]
+    first, second = (
+        end_to_end_latency([o for o in outcomes if (o.sample.intended >= middle) is late]) for late in (False, True)
+    )
+    return _distribution(first).percentiles.get("50"), _distribution(second).percentiles.get("50")

@@ -16,7 +16,7 @@ from harness.engines.base import Deployment, Engine
 from harness.errors import EnvironmentProblem
 from harness.experiments.lifecycle import TEMPLATE, Examined, Setting, Testbed
 from harness.experiments.load_intake import LoadIntake
-from harness.experiments.load_result import FileOutcome, LoadFinding, load_result, write_samples
+from harness.experiments.load_result import Driven, FileOutcome, LoadFinding, load_result, write_samples
 from harness.experiments.reporter import Reporter
 from harness.load.locust_process import LocustOptions, LocustProcess
 from harness.load.pool import PoolFile, make_pool
@@ -27,6 +27,7 @@ from harness.load.tracker import completed_at, redelivered_rows
 from harness.observation.settle import Patience
 from harness.observation.usage import LOCUST
 from harness.observation.watch import Observed
+from harness.results import LoadResult
 
 WARMUP_SEED = 1000
 """Added to the load's seed, so that the warm-up has other files."""
@@ -50,7 +51,7 @@ class LoadRun:
     folder: Path
     examined: Examined[LoadFinding]
     warmed: Examined[LoadFinding] | None
-    result: Mapping[str, Any]
+    result: LoadResult
 
     @property
     def conserved(self) -> bool:
@@ -232,10 +233,18 @@ class LoadExperiment(LocustLoads):
         driven = [load.start.spec for load in self.loads]
         seconds = self._options.warmup if warmed is not None else 0
         result = load_result(
-            bed.engine.report(), bed.watch.began_at, driven, self.locust, examined, self.setting.parameters, seconds
+            Driven(
+                bed.folder.name,
+                bed.engine.report(),
+                bed.watch.began_at,
+                driven,
+                self.locust,
+                self.setting.parameters,
+                seconds,
+                examined,
+                warmed,
+            )
         )
-        if warmed is not None:
-            result["warmup_audit"] = warmed.finding.audit.to_json()
         return LoadRun(bed.folder, examined, warmed, result)
 
 

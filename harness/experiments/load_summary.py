@@ -2,66 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 
 from harness.experiments.load_result import first_errors
 from harness.experiments.load_run import LoadRun
 from harness.experiments.result_lines import print_audit, print_chaos, print_consumption, print_doubt
-from harness.results import chaos_of, memory_scope
+from harness.results import Latencies, LatencyFigures, memory_scope
 
 PERCENTILES = ("50", "90", "95", "99", "99.9")
-_NAMES = {"upload": "upload", "end_to_end": "end to end"}
 
 
 def print_summary(console: Console, run: LoadRun) -> None:
     """Print latencies, rates, audit and paths."""
     result = run.result
-    load = result["load"]
+    load = result.load
 
     def say(text: str, *, markup: bool = True) -> None:
         console.print(text, highlight=False, soft_wrap=True, markup=markup)
 
     say("")
-    console.print(latency_table(result["latencies"]))
-    seconds = result["pipeline_seconds"]
+    console.print(latency_table(result.latencies))
+    seconds = result.pipeline_seconds or 0.0
     say(
-        f"\nload       {load['files']:,} files, {load['rows']:,} rows in {seconds:.1f} s from the first intended start "
-        f"to the last durable row: {result['pipeline_rows_per_second'] or 0:,.0f} rows/s"
+        f"\nload       {load.files:,} files, {load.rows:,} rows in {seconds:.1f} s from the first intended start "
+        f"to the last durable row: {result.pipeline_rows_per_second or 0:,.0f} rows/s"
     )
     say(
-        f"           offered {load['rate']:,.0f} rows/s; settled {load['settle_seconds']:.1f} s after the last upload; "
-        f"{load['rows_redelivered']:,} rows delivered twice"
+        f"           offered {load.rate:,.0f} rows/s; settled {load.settle_seconds:.1f} s after the last upload; "
+        f"{load.rows_redelivered:,} rows delivered twice"
     )
-    first, second = load["halves_end_to_end_p50_ms"]
+    first, second = load.halves_end_to_end_p50_ms
     if first is not None and second is not None:
         say(f"           end-to-end p50 in the first half {first:,.0f} ms, in the second {second:,.0f} ms")
-    cpu = result["cpu_seconds"]
+    cpu = result.cpu_seconds
     say(
-        f"           peak memory {result['memory_peak_bytes'] / 1e9:.1f} GB ({memory_scope(result)}); harness "
-        f"{result['harness_cpu_share']:.1%} of one core, of it telemetry {result['tracker_cpu_share']:.1%}; "
-        f"Locust {cpu['locust']:.1f} s of CPU"
+        f"           peak memory {result.memory_peak_bytes / 1e9:.1f} GB ({memory_scope(result.engine.name)}); harness "
+        f"{result.harness_cpu_share or 0:.1%} of one core, of it telemetry {result.tracker_cpu_share or 0:.1%}; "
+        f"Locust {cpu.get('locust', 0.0):.1f} s of CPU"
     )
-    if load["uploads_failed"] or load["uploads_ambiguous"]:
+    if load.uploads_failed or load.uploads_ambiguous:
         say(
-            f"uploads    [bold red]{load['uploads_failed']:,} failed[/]; {load['uploads_ambiguous']:,} are in the "
+            f"uploads    [bold red]{load.uploads_failed:,} failed[/]; {load.uploads_ambiguous:,} are in the "
             "bucket though the client did not learn of it"
         )
         for text, count in first_errors(run.examined.finding.outcomes):
             say(f"           {count:,} × {text}", markup=False)
-    if load["files_unsent"] or load["uploads_unreported"]:
+    if load.files_unsent or load.uploads_unreported:
         say(
-            f"           [bold red]{load['files_unsent']:,} files not sent, {load['uploads_unreported']:,} sent but "
+            f"           [bold red]{load.files_unsent:,} files not sent, {load.uploads_unreported:,} sent but "
             "not reported[/]"
         )
-    if load["files_without_completion"]:
-        say(f"           [yellow]{load['files_without_completion']:,} files without a completion time[/]")
+    if load.files_without_completion:
+        say(f"           [yellow]{load.files_without_completion:,} files without a completion time[/]")
     print_doubt(console, result)
     print_consumption(console, result)
-    print_chaos(console, chaos_of(result))
+    print_chaos(console, result.engine.chaos)
     print_audit(console, run.examined.finding.audit)
     if run.warmed is not None and not run.conserved:
         say("warm-up:")
@@ -69,17 +65,20 @@ def print_summary(console: Console, run: LoadRun) -> None:
     say(f"results    {run.folder}/result.json, {run.folder}/report.html")
 
 
-def latency_table(latencies: Mapping[str, Any]) -> Table:
+def latency_table(latencies: Latencies) -> Table:
     """Return the table of latencies in milliseconds; a dash where the sample does not support a percentile."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("latency, ms")
     for name in ("files", *(f"p{p}" for p in PERCENTILES), "max"):
         table.add_column(name, justify="right")
-    for key, name in _NAMES.items():
-        found = latencies[key]
-        cells = [_ms(found["percentiles"].get(p)) for p in PERCENTILES]
-        table.add_row(name, f"{found['count']:,}", *cells, _ms(found["max"]))
+    _add(table, "upload", latencies.upload)
+    _add(table, "end to end", latencies.end_to_end)
     return table
+
+
+def _add(table: Table, name: str, found: LatencyFigures) -> None:
+    cells = [_ms(found.percentiles.get(p)) for p in PERCENTILES]
+    table.add_row(name, f"{found.count:,}", *cells, _ms(found.max))
 
 
 def _ms(value: float | None) -> str:

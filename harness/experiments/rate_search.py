@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from statistics import NormalDist, fmean
-from typing import Any
+
+from harness.results import TrendFigures
 
 TOLERANCE = 0.05
 """Growth of the backlog, as a share of the offered rate, that a sustained step may show: less cannot be told from noise
@@ -44,9 +45,11 @@ class Trend:
     high: float
     points: int
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {name: round(value, 3) for name, value in asdict(self).items()}
+    def figures(self) -> TrendFigures:
+        """Return what a result says of the trend."""
+        return TrendFigures(
+            slope=round(self.slope, 3), low=round(self.low, 3), high=round(self.high, 3), points=self.points
+        )
 
 
 def trend(times: Sequence[float], values: Sequence[float]) -> Trend:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 import traceback
@@ -13,7 +12,7 @@ from pathlib import Path
 from harness.console import console
 from harness.engines.base import Engine
 from harness.errors import ExitCode, HarnessError
-from harness.results import ERROR, SCHEMA_VERSION
+from harness.results import ERROR, ErrorResult, save_result
 
 LOGS = "engine"
 """The folder of the engine's logs within a run's."""
@@ -73,19 +72,17 @@ def _write(folder: Path, error: BaseException, seconds: float) -> None:
     known = isinstance(error, HarnessError)
     interrupted = isinstance(error, KeyboardInterrupt)
     code = error.exit_code if isinstance(error, HarnessError) else ExitCode.ENVIRONMENT
-    word = {
-        "schema_version": SCHEMA_VERSION,
-        "run": folder.name,
-        "kind": "error",
-        "outcome": "interrupted" if interrupted else "failed",
-        "exit_code": int(ExitCode.INTERRUPTED if interrupted else code),
-        "error": str(error) or type(error).__name__,
-        "hint": error.hint if isinstance(error, HarnessError) else "",
-        "traceback": "" if known or interrupted else "".join(traceback.format_exception(error)),
-        "seconds": round(seconds, 3),
-    }
+    found = ErrorResult(
+        run=folder.name,
+        outcome="interrupted" if interrupted else "failed",
+        exit_code=int(ExitCode.INTERRUPTED if interrupted else code),
+        error=str(error) or type(error).__name__,
+        hint=error.hint if isinstance(error, HarnessError) else "",
+        traceback="" if known or interrupted else "".join(traceback.format_exception(error)),
+        seconds=round(seconds, 3),
+    )
     try:
-        (folder / ERROR).write_text(json.dumps(word, indent=2) + "\n")
+        save_result(folder, found, ERROR)
     except OSError as unwritten:
         _say(f"{folder / ERROR} could not be written: {unwritten}")
 

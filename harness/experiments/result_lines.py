@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from harness.audit import AuditReport
 from harness.engines.consumption import consumption_lines
-from harness.results import describe_rule, void_reason
+from harness.results import DeployedResult, Result, describe_rule
 
 NOISY = 0.02
 """Share of CPU time withheld by the host from which it is said."""
@@ -27,15 +27,15 @@ def print_noise(console: Console, stolen: float) -> None:
         )
 
 
-def print_consumption(console: Console, result: Mapping[str, Any]) -> None:
+def print_consumption(console: Console, result: DeployedResult) -> None:
     """Print what the tables consumed and what they throttled, where the engine knows."""
-    for number, text in enumerate(consumption_lines(result["consumption"])):
+    for number, text in enumerate(consumption_lines(result.consumption)):
         console.print(f"{'' if number else 'capacity':11}{escape(text)}", highlight=False, soft_wrap=True)
 
 
-def print_doubt(console: Console, result: Mapping[str, Any]) -> None:
+def print_doubt(console: Console, result: Result) -> None:
     """Print why the figures of a result are void, if they are."""
-    reason = void_reason(result)
+    reason = result.figures_void_reason
     if reason:
         console.print(
             f"           [bold yellow]figures void[/]: {reason}; durations and rates mean nothing",
@@ -89,8 +89,8 @@ def print_audit(
         for stage, reasons in report.dead_letters.items():
             if reasons:
                 say(f"           {stage} DLQ: {_list(reasons)}")
-        if report.duplicate_letters:
-            say(f"           {report.duplicate_letters:,} second copies in quarantine and DLQs")
+        if report.duplicate_messages:
+            say(f"           {report.duplicate_messages:,} second copies in quarantine and DLQs")
     print_unattributed(console, report)
     for problem, count in report.problems.items():
         say(f"           [red]{count:,} × {problem}[/]")

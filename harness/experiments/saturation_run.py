@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from harness.doctor.room import rows_that_fit
 from harness.errors import EnvironmentProblem, UsageError
 from harness.experiments.lifecycle import Examined, Setting, Testbed
-from harness.experiments.load_result import LoadFinding, load_result, write_samples
+from harness.experiments.load_result import Driven, LoadFinding, saturation_result, write_samples
 from harness.experiments.load_run import LocustLoads, all_conserved, rows_of, warm_up_load
 from harness.experiments.rate_search import Judgement, RateSearch, StepVerdict, judge
 from harness.experiments.reporter import Reporter
 from harness.load.locust_process import LocustOptions
 from harness.load.schedule import LoadSpec
+from harness.results import SaturationFigures, SaturationResult, StepFigures
 
 WARMUP_SECONDS = 5.0
 """Load before the first step, for functions to start."""
@@ -86,16 +86,21 @@ class Step:
         """Whether the rate was sustained; undecided to the end counts as not."""
         return self.judgement.verdict is StepVerdict.SUSTAINED
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
+    def figures(self) -> StepFigures:
+        """Return what a result says of the step."""
         found = self.judgement
-        data = {k: v for k, v in asdict(self).items() if k != "judgement"}
-        return {
-            **{k: round(v, 3) for k, v in data.items()},
-            "verdict": found.verdict.value,
-            "reason": found.reason,
-            "trend": found.trend.to_json() if found.trend else None,
-        }
+        return StepFigures(
+            rate=round(self.rate, 3),
+            seconds=round(self.seconds, 3),
+            oldest_first=round(self.oldest_first, 3),
+            oldest_last=round(self.oldest_last, 3),
+            unfinished_first=self.unfinished_first,
+            unfinished_last=self.unfinished_last,
+            drain_seconds=round(self.drain_seconds, 3),
+            verdict=found.verdict.value,
+            reason=found.reason,
+            trend=found.trend.figures() if found.trend is not None else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Saturation:
     ended_by: str
     examined: Examined[LoadFinding]
     warmed: Examined[LoadFinding] | None
-    result: Mapping[str, Any]
+    result: SaturationResult
 
     @property
     def conserved(self) -> bool:
@@ -199,32 +204,27 @@ class SaturationExperiment(LocustLoads):
         """Return the finished search; writes the samples of all steps."""
         write_samples(bed.folder, examined.finding.outcomes)
         high = self._search.high if self._search.high < math.inf else None
-        warmup = WARMUP_SECONDS if warmed is not None else 0
-        result = load_result(
+        found = SaturationFigures(
+            rows_per_second=round(self._search.low, 1),
+            not_sustained_rows_per_second=round(high, 1) if high is not None else None,
+            resolution=self._options.resolution,
+            ended_by=self._ended_by,
+            step_seconds=self._options.step_seconds,
+            budget_seconds=self._options.budget,
+            steps=[step.figures() for step in self._steps],
+        )
+        driven = Driven(
+            bed.folder.name,
             bed.engine.report(),
             bed.watch.began_at,
             [self.spec],
             self.locust,
-            examined,
             self.setting.parameters,
-            warmup,
+            WARMUP_SECONDS if warmed is not None else 0,
+            examined,
+            warmed,
         )
-        if warmed is not None:
-            result["warmup_audit"] = warmed.finding.audit.to_json()
-        # Latencies of different rates, overload among them, make no common distribution.
-        del result["latencies"], result["load"]["halves_end_to_end_p50_ms"]
-        result |= {
-            "kind": "saturation",
-            "saturation": {
-                "rows_per_second": round(self._search.low, 1),
-                "not_sustained_rows_per_second": round(high, 1) if high is not None else None,
-                "resolution": self._options.resolution,
-                "ended_by": self._ended_by,
-                "step_seconds": self._options.step_seconds,
-                "budget_seconds": self._options.budget,
-                "steps": [step.to_json() for step in self._steps],
-            },
-        }
+        result = saturation_result(driven, found)
         return Saturation(bed.folder, self._steps, self._search.low, high, self._ended_by, examined, warmed, result)
 
 

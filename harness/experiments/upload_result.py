@@ -1,22 +1,106 @@
-"""What a single upload leaves in its folder: the fields of result.json; docs/results.md explains them."""
+"""What a single upload leaves in its folder, and what every experiment tells of its engine and of what was watched."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
 
 from harness.audit import AuditReport
-from harness.bench.engine import Loop, shares_of_ceiling
+from harness.bench.engine import Loop, shares_of_baseline
 from harness.corpus import Manifest
 from harness.engines.base import EngineReport
 from harness.fingerprint import fingerprint
 from harness.observation.usage import HARNESS
 from harness.observation.watch import Observed
+from harness.results import (
+    AuditFigures,
+    ConsumptionFigures,
+    CorpusFigures,
+    EngineFigures,
+    Fingerprint,
+    FunctionFigures,
+    InsertResult,
+    RunResult,
+)
 from harness.upload import Upload
+
+_SERVICE = "_service"
+"""The name under which an engine's report has the Lambda service's own account."""
+
+
+class Deployed(TypedDict):
+    """Fields of every result of a deployed pipeline."""
+
+    run: str
+    began: float
+    engine: EngineFigures
+    parameters: Mapping[str, str]
+    fingerprint: Fingerprint
+    consumption: ConsumptionFigures | None
+    figures_void_reason: str
+
+
+class Watched(TypedDict):
+    """Fields of every result of the whole pipeline."""
+
+    watched_seconds: float
+    memory_peak_bytes: int
+    harness_cpu_share: float | None
+    cpu_stolen_share: float
+    cpu_seconds: Mapping[str, float]
+    log_bytes: int
+
+
+def deployed(
+    run: str, engine: EngineReport, began_at: float, parameters: Mapping[str, str], observed: Observed
+) -> Deployed:
+    """Return what results of deployed pipelines have in common; `run` is the folder's name."""
+    consumption = observed.consumption
+    return {
+        "run": run,
+        "began": round(began_at, 3),
+        "engine": engine_figures(engine),
+        "parameters": dict(parameters),
+        "fingerprint": fingerprint(),
+        "consumption": consumption.figures() if consumption is not None else None,
+        "figures_void_reason": observed.doubt.reason,
+    }
+
+
+def watched(observed: Observed) -> Watched:
+    """Return what was seen by watching, beside the stages."""
+    return {
+        "watched_seconds": round(observed.seconds, 3),
+        "memory_peak_bytes": observed.memory_peak,
+        "harness_cpu_share": harness_share(observed),
+        "cpu_stolen_share": round(observed.cpu_stolen, 4),
+        "cpu_seconds": {group: round(used, 3) for group, used in observed.cpu_seconds.items()},
+        "log_bytes": observed.log_bytes,
+    }
+
+
+def engine_figures(report: EngineReport) -> EngineFigures:
+    """Return what a result says of its engine."""
+    return EngineFigures(
+        name=report.name,
+        versions=dict(report.versions),
+        limits=dict(report.limits),
+        functions={
+            name: msgspec.convert(figures, FunctionFigures)
+            for name, figures in report.functions.items()
+            if name != _SERVICE
+        },
+        service=dict(report.functions.get(_SERVICE, {})),
+        capacity=report.capacity,
+        chaos=[dict(rule) for rule in report.chaos],
+    )
 
 
 def run_result(
     *,
+    run: str,
     engine: EngineReport,
     began_at: float,
     spec: Mapping[str, Any],
@@ -26,45 +110,32 @@ def run_result(
     sent: Upload,
     observed: Observed,
     found: AuditReport,
-    ceiling: Sequence[Loop],
+    baseline: Sequence[Loop],
     pipeline_seconds: float,
-) -> dict[str, Any]:
-    """Return the fields of result.json of a run."""
-    shares = shares_of_ceiling(list(ceiling), {name: totals.rate for name, totals in observed.totals.items()})
-    consumption = observed.consumption
-    return {
-        "kind": "run",
-        "began": round(began_at, 3),
-        "watched_seconds": round(observed.seconds, 3),
-        "engine": vars(engine) | {"versions": dict(engine.versions)},
-        "spec": dict(spec),
-        "corpus": {
-            "file_bytes": sent.file_bytes,
-            "sha256": manifest.sha256 if manifest else "",
-            "checksum": manifest.checksum if manifest else "",
-        },
-        "parameters": dict(parameters),
-        "fingerprint": fingerprint(),
-        "upload_seconds": round(sent.ended - sent.started, 3),
-        "clean_seconds": seconds_to_clean(observed, sent),
-        "pipeline_seconds": round(pipeline_seconds, 3),
-        "pipeline_rows_per_second": round(rows / pipeline_seconds, 1) if pipeline_seconds else None,
-        "stages": {name: totals.to_json() for name, totals in observed.totals.items()},
-        "ceiling": [loop.to_json() for loop in ceiling],
-        "share_of_ceiling": {stage: round(share, 3) for stage, share in shares.items()},
-        "audit": found.to_json(),
-        "memory_peak_bytes": observed.memory_peak,
-        "harness_cpu_share": harness_share(observed),
-        "cpu_stolen_share": round(observed.cpu_stolen, 4),
-        "cpu_seconds": {group: round(seconds, 3) for group, seconds in observed.cpu_seconds.items()},
-        "log_bytes": observed.log_bytes,
-        "consumption": consumption.to_json() if consumption is not None else None,
-        **observed.doubt.to_json(),
-    }
+    usage: Mapping[str, Any] | None,
+) -> RunResult:
+    """Return the result of a run."""
+    shares = shares_of_baseline(list(baseline), {name: totals.rate for name, totals in observed.totals.items()})
+    return RunResult(
+        **deployed(run, engine, began_at, parameters, observed),
+        **watched(observed),
+        spec=dict(spec),
+        corpus=_corpus(sent, manifest),
+        upload_seconds=round(sent.ended - sent.started, 3),
+        clean_seconds=seconds_to_clean(observed, sent),
+        pipeline_seconds=round(pipeline_seconds, 3),
+        pipeline_rows_per_second=round(rows / pipeline_seconds, 1) if pipeline_seconds else None,
+        stages={name: totals.figures() for name, totals in observed.totals.items()},
+        baseline=[loop.figures() for loop in baseline],
+        share_of_baseline={stage: round(share, 3) for stage, share in shares.items()},
+        audit=found.figures(),
+        usage=usage,
+    )
 
 
 def insert_result(
     *,
+    run: str,
     engine: EngineReport,
     began_at: float,
     spec: Mapping[str, Any],
@@ -74,34 +145,33 @@ def insert_result(
     observed: Observed,
     items: int,
     dead_letters: Mapping[str, int],
-) -> dict[str, Any]:
-    """Return the fields of result.json of inserting alone; `items` are in the table, `dead_letters` by stage."""
+) -> InsertResult:
+    """Return the result of inserting alone; `items` are in the table, `dead_letters` by stage."""
     rows = manifest.rows
     conserved = items == rows and not dead_letters
-    insert, consumption = observed.totals["insert"], observed.consumption
-    return {
-        "kind": "insert",
-        "began": round(began_at, 3),
-        "engine": vars(engine) | {"versions": dict(engine.versions)},
-        "spec": dict(spec),
-        "corpus": {"file_bytes": sent.file_bytes, "sha256": manifest.sha256, "checksum": manifest.checksum},
-        "parameters": dict(parameters),
-        "fingerprint": fingerprint(),
-        "upload_seconds": round(sent.ended - sent.started, 3),
-        "clean_seconds": seconds_to_clean(observed, sent),
-        "insert_seconds": round(insert.seconds, 3),
-        "stages": {name: observed.totals[name].to_json() for name in ("clean", "insert")},
-        "audit": {
-            "conserved": conserved,
-            "as_expected": conserved,
-            "rows": rows,
-            "items_in_table": items,
-            "dead_letters": {stage: {"unknown": count} for stage, count in dead_letters.items()},
-            "problems": {} if conserved else {"lost": max(0, rows - items)},
-        },
-        "consumption": consumption.to_json() if consumption is not None else None,
-        **observed.doubt.to_json(),
-    }
+    return InsertResult(
+        **deployed(run, engine, began_at, parameters, observed),
+        spec=dict(spec),
+        corpus=_corpus(sent, manifest),
+        upload_seconds=round(sent.ended - sent.started, 3),
+        clean_seconds=seconds_to_clean(observed, sent),
+        insert_seconds=round(observed.totals["insert"].seconds, 3),
+        stages={name: observed.totals[name].figures() for name in ("clean", "insert")},
+        audit=AuditFigures(
+            conserved=conserved,
+            as_expected=conserved,
+            rows=rows,
+            items_in_table=items,
+            dead_letters={stage: {"unknown": count} for stage, count in dead_letters.items()},
+            problems={} if conserved else {"lost": max(0, rows - items)},
+        ),
+    )
+
+
+def _corpus(sent: Upload, manifest: Manifest | None) -> CorpusFigures:
+    if manifest is None:
+        return CorpusFigures(file_bytes=sent.file_bytes)
+    return CorpusFigures(file_bytes=sent.file_bytes, sha256=manifest.sha256, checksum=manifest.checksum)
 
 
 def seconds_to_clean(observed: Observed, sent: Upload) -> float | None:

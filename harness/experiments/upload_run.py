@@ -20,10 +20,11 @@ from harness.experiments.upload_result import run_result
 from harness.metering import UsageMeter
 from harness.observation.settle import Patience
 from harness.observation.watch import Observed
+from harness.results import RunResult
 from harness.telemetry import TelemetryReader
 from harness.upload import Upload, upload
 
-CEILING_CALLS = 300
+BASELINE_CALLS = 300
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class UploadRun:
     observed: Observed
     audit: AuditReport
     pipeline_seconds: float
-    result: Mapping[str, Any]
+    result: RunResult
 
     @property
     def conserved(self) -> bool:
@@ -155,18 +156,18 @@ class SingleUpload:
 
 
 class UploadExperiment(SingleUpload):
-    """A run of the whole pipeline; with `ceiling` the engine's bare rates are measured first."""
+    """A run of the whole pipeline; with `baseline` the engine's bare rates are measured first."""
 
-    def __init__(self, file: InputFile, setting: Setting, *, ceiling: bool = True) -> None:
+    def __init__(self, file: InputFile, setting: Setting, *, baseline: bool = True) -> None:
         super().__init__(file, setting)
-        self._measure = ceiling
-        self._ceiling: list[Loop] = []
+        self._measure = baseline
+        self._baseline: list[Loop] = []
         self._meter: UsageMeter | None = None
 
     def before(self, engine: Engine, _reporter: Reporter) -> None:
         """Measure the engine's bare rates."""
         if self._measure:
-            self._ceiling = measure(engine, engine.processes, calls=CEILING_CALLS, clients=(2,))
+            self._baseline = measure(engine, engine.processes, calls=BASELINE_CALLS, clients=(2,))
 
     def intake(self, engine: Engine, deployment: Deployment, folder: Path) -> OneObject:
         """Return the intake of the one object; from here on counts what AWS would bill."""
@@ -187,6 +188,7 @@ class UploadExperiment(SingleUpload):
         update = observed.totals["update"]
         seconds = (update.ended_ms / 1000 - sent.started) if update.ended_ms else 0.0
         result = run_result(
+            run=bed.folder.name,
             engine=bed.engine.report(),
             began_at=bed.watch.began_at,
             spec=_spec_of(self.file),
@@ -196,11 +198,10 @@ class UploadExperiment(SingleUpload):
             sent=sent,
             observed=observed,
             found=examined.finding,
-            ceiling=self._ceiling,
+            baseline=self._baseline,
             pipeline_seconds=seconds,
+            usage=self._meter.usage(self.file.rows, [sent.file_bytes], seconds) if self._meter is not None else None,
         )
-        if self._meter is not None:
-            result["usage"] = self._meter.usage(self.file.rows, [sent.file_bytes], seconds)
         return UploadRun(bed.folder, bed.deployment, self.file, sent, observed, examined.finding, seconds, result)
 
 

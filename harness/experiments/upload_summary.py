@@ -7,7 +7,7 @@ from rich.table import Table
 
 from harness.experiments.result_lines import print_audit, print_chaos, print_consumption, print_doubt, print_noise
 from harness.experiments.upload_run import UploadRun
-from harness.results import chaos_of, memory_scope
+from harness.results import memory_scope
 
 PUBLISHED = "published design on AWS: 558,000 rows cleaned in 90 s, inserted at 1,860 rows/s"
 
@@ -20,19 +20,19 @@ def print_summary(console: Console, run: UploadRun) -> None:
 
     console.print()
     console.print(stage_table(run))
-    rows, seconds, clean = run.input.rows, run.pipeline_seconds, run.result["clean_seconds"]
+    rows, seconds, clean = run.input.rows, run.pipeline_seconds, run.result.clean_seconds
     rate = rows / seconds if seconds else 0.0
     say(
         f"\npipeline   {rows:,} rows in {seconds:.1f} s, {rate:,.0f} rows/s from upload to last "
         f"update; cleaned {'–' if clean is None else f'{clean:.1f} s'} after the upload"
     )
-    memory = f"{run.observed.memory_peak / 1e9:.1f} GB ({memory_scope(run.result)})"
-    share = run.result["harness_cpu_share"]
-    say(f"           peak memory {memory}, harness {share:.1%} of one core\n           {PUBLISHED}")
+    memory = f"{run.observed.memory_peak / 1e9:.1f} GB ({memory_scope(run.result.engine.name)})"
+    share = run.result.harness_cpu_share
+    say(f"           peak memory {memory}, harness {share or 0:.1%} of one core\n           {PUBLISHED}")
     print_noise(console, run.observed.cpu_stolen)
     print_doubt(console, run.result)
     print_consumption(console, run.result)
-    rules = chaos_of(run.result)
+    rules = run.result.engine.chaos
     print_chaos(console, rules)
     print_audit(
         console,
@@ -48,9 +48,9 @@ def print_summary(console: Console, run: UploadRun) -> None:
 def stage_table(run: UploadRun) -> Table:
     """Return a row for each stage."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("stage", "rows", "seconds", "rows/s", "of ceiling", "refused", "DLQ rows"):
+    for name in ("stage", "rows", "seconds", "rows/s", "of baseline", "refused", "DLQ rows"):
         table.add_column(name, justify="left" if name == "stage" else "right")
-    shares = run.result["share_of_ceiling"]
+    shares = run.result.share_of_baseline
     for stage, totals in run.observed.totals.items():
         dead = sum(run.audit.dead_letters.get(stage, {}).values())
         table.add_row(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from harness.compare.subject import Measured, Subject
 from harness.export.benchmarks import benchmark_name
@@ -20,19 +19,19 @@ def markdown(subject: Subject) -> str:
     """Return verdict, figures, and, folded, the stages and the rows that were refused."""
     checks = [(run, check) for run in subject.runs for check in checks_of(run)]
     failed = [(run, check) for run, check in checks if check.failure]
-    rows = sum(run["audit"]["rows"] for run in subject.runs)
+    rows = sum(run.audit.rows for run in subject.runs)
     lines = [f"### {escape(benchmark_name(subject))}", ""]
     if failed or not subject.conserved:
         lines.append(f"❌ **Not conserved**: {len(failed)} of {len(checks)} checks failed.")
         lines.append("")
-        lines += [f"- {escape(str(run.get('run', '')))} {escape(c.name)}: {escape(c.failure)}" for run, c in failed]
+        lines += [f"- {escape(run.run)} {escape(c.name)}: {escape(c.failure)}" for run, c in failed]
     else:
         lines.append(f"✅ **Conserved**: {rows:,} rows, every one accounted for; {len(checks)} checks passed.")
     if subject.void:
         lines += ["", f"⚠️ **Figures void**: {escape(subject.void)}. Durations and rates mean nothing."]
     lines += ["", *table_lines(_metric_table(subject)), ""]
     for run in subject.runs:
-        lines += details(f"Run {run.get('run', '')}", [stage_table(run), rejected_table(run["audit"])])
+        lines += details(f"Run {run.run}", [stage_table(run), rejected_table(run.audit)])
     lines.append(f"<sub>{escape(_where(subject))}. Rates of an emulator are not AWS rates.</sub>")
     return "\n".join(lines) + "\n"
 
@@ -80,7 +79,8 @@ def details(summary: str, tables: Sequence[Table]) -> list[str]:
 
 
 def _where(subject: Subject) -> str:
-    seen: Mapping[str, Any] = subject.runs[0]["fingerprint"] if subject.runs else {}
-    commit = str(seen.get("git_sha", ""))[:12] or "unknown"
-    dirty = " with uncommitted changes" if seen.get("git_dirty") else ""
-    return f"{seen.get('cores', '?')} cores, {seen.get('cpu', 'unknown CPU')}; commit {commit}{dirty}"
+    if not subject.runs:
+        return "measured nowhere: there is no repetition"
+    seen = subject.runs[0].fingerprint
+    dirty = " with uncommitted changes" if seen.git_dirty else ""
+    return f"{seen.cores or '?'} cores, {seen.cpu}; commit {seen.git_sha[:12] or 'unknown'}{dirty}"

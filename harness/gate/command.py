@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -15,11 +13,12 @@ from harness.fingerprint import fingerprint
 from harness.gate.display import GateProgress, print_outcome
 from harness.gate.document import document
 from harness.gate.gate import Outcome, run_gate
-from harness.gate.model import Policy, Side
+from harness.gate.model import Side
 from harness.gate.trees import Tree, changed_locks, default_base, materialise
 from harness.gate.trial import ProcessTrials, Workload, workspace
+from harness.gate_policy import Policy
 from harness.report import write_report
-from harness.results import GATE, new_run_folder
+from harness.results import GATE, GateResult, new_run_folder, save_result
 from harness.suites.model import Kind, Suite, load_suite
 
 
@@ -44,7 +43,7 @@ class Finished:
 
     folder: Path
     outcome: Outcome
-    document: dict[str, Any]
+    document: GateResult
 
 
 def policy_of(suite: Suite, request: GateRequest) -> Policy:
@@ -101,7 +100,7 @@ def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: b
         lock_changes=changes,
         fingerprint=fingerprint(),
     )
-    (folder / GATE).write_text(json.dumps(written, indent=2) + "\n")
+    save_result(folder, written, GATE)
     (folder / "gate.md").write_text(gate_markdown(written), "utf-8")
     page = write_report(folder)
     if not quiet:

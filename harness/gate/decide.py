@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
 
-from harness.gate.model import Policy, Side, Trial, Verdict
+from harness.gate.model import Side, Trial, Verdict
+from harness.gate_policy import Policy
 from harness.metrics import Direction, Metric
 from harness.stats.paired import Comparison, compare, holm, log_ratios, sign_flip_p, smallest_detectable_change
 

@@ -13,7 +13,8 @@ from rich.table import Column, Table
 from harness.gate.decide import Decision
 from harness.gate.document import HEADLINES, rows
 from harness.gate.gate import Outcome
-from harness.gate.model import Planned, Policy, Side, Trial, Verdict, plan
+from harness.gate.model import Planned, Side, Trial, Verdict, plan
+from harness.gate_policy import Policy
 from harness.observation.display import clock
 
 _COLOURS = {Verdict.PASS: "green", Verdict.INCONCLUSIVE: "yellow"}

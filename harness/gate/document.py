@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
+from harness import results
 from harness.errors import HarnessError
 from harness.gate.decide import Decision, MetricVerdict
 from harness.gate.gate import Outcome
-from harness.gate.model import Policy, Trial, Verdict
+from harness.gate.model import Side, Trial, Verdict
 from harness.gate.trees import Tree
-from harness.results import SCHEMA_VERSION
+from harness.gate_policy import Policy
+from harness.metrics import figure
+from harness.results import Fingerprint, GateMetric, GateResult, GateTrial, PolicyFigures
 
 HEADLINES = {
     Verdict.PASS: "no regression found",
@@ -33,71 +35,70 @@ def document(
     engine: str,
     self_check: bool,
     lock_changes: Sequence[str],
-    fingerprint: Mapping[str, Any],
-) -> dict[str, Any]:
+    fingerprint: Fingerprint,
+) -> GateResult:
     """Return the whole of `gate.json`; its exit code is that of the error which ended the gate, if one did."""
     decision, error = outcome.decision, outcome.error
     code = error.exit_code if isinstance(error, HarnessError) else decision.verdict.exit_code
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "kind": "gate",
-        "run": run,
-        "suite": suite,
-        "engine": engine,
-        "self_check": self_check,
-        "verdict": decision.verdict.value,
-        "exit_code": int(code),
-        "reasons": list(decision.reasons),
-        **{side: _tree(tree) for side, tree in trees.items()},
-        "lock_changes": list(lock_changes),
-        "policy": {**asdict(policy), "deciding": list(policy.deciding)},
-        "fingerprint": dict(fingerprint),
-        "corpus_sha256": outcome.trials[0].sha256 if outcome.trials else "",
-        "versions": dict(outcome.trials[0].versions) if outcome.trials else {},
-        "seconds": round(outcome.seconds, 1),
-        "metrics": {m.name: _metric(m) for m in decision.metrics},
-        "not_compared": dict(decision.not_compared),
-        "trials": [_trial(t) for t in outcome.trials],
-    }
+    return GateResult(
+        run=run,
+        suite=suite,
+        engine=engine,
+        self_check=self_check,
+        verdict=decision.verdict.value,
+        exit_code=int(code),
+        reasons=list(decision.reasons),
+        base=_tree(trees[Side.BASE]),
+        head=_tree(trees[Side.HEAD]),
+        lock_changes=list(lock_changes),
+        policy=PolicyFigures(**{**asdict(policy), "deciding": list(policy.deciding)}),
+        fingerprint=fingerprint,
+        corpus_sha256=outcome.trials[0].sha256 if outcome.trials else "",
+        versions=dict(outcome.trials[0].versions) if outcome.trials else {},
+        seconds=round(outcome.seconds, 1),
+        metrics={m.name: _metric(m) for m in decision.metrics},
+        not_compared=dict(decision.not_compared),
+        trials=[_trial(t) for t in outcome.trials],
+    )
 
 
-def _tree(tree: Tree) -> dict[str, Any]:
-    return {"label": tree.label, "commit": tree.commit, "dirty": tree.dirty}
+def _tree(tree: Tree) -> results.Tree:
+    return results.Tree(label=tree.label, commit=tree.commit, dirty=tree.dirty)
 
 
-def _metric(m: MetricVerdict) -> dict[str, Any]:
+def _metric(m: MetricVerdict) -> GateMetric:
     c = m.comparison
-    return {
-        "unit": m.unit,
-        "direction": m.direction.value,
-        "deciding": m.deciding,
-        "base_median": m.base_median,
-        "head_median": m.head_median,
-        "pairs": c.pairs,
-        "median_ratio": round(c.median_ratio, 6),
-        "low": round(c.low, 6),
-        "high": round(c.high, 6),
-        "p": c.p_value,
-        "exact": c.exact,
-        "p_adjusted": m.p_adjusted,
-        "smallest_detectable_change": None if m.detectable is None else round(m.detectable, 4),
-        "regressed": m.regressed,
-        "suspicious": m.suspicious,
-    }
+    return GateMetric(
+        unit=m.unit,
+        direction=m.direction.value,
+        deciding=m.deciding,
+        base_median=m.base_median,
+        head_median=m.head_median,
+        pairs=c.pairs,
+        median_ratio=round(c.median_ratio, 6),
+        low=round(c.low, 6),
+        high=round(c.high, 6),
+        p=c.p_value,
+        exact=c.exact,
+        p_adjusted=m.p_adjusted,
+        smallest_detectable_change=None if m.detectable is None else round(m.detectable, 4),
+        regressed=m.regressed,
+        suspicious=m.suspicious,
+    )
 
 
-def _trial(trial: Trial) -> dict[str, Any]:
-    return {
-        "number": trial.planned.number,
-        "pair": trial.planned.pair,
-        "side": trial.planned.side.value,
-        "warmup": trial.planned.pair == 0,
-        "seconds": round(trial.seconds, 2),
-        "conserved": trial.conserved,
-        "problem": trial.problem,
-        "cpu_stolen_share": trial.cpu_stolen_share,
-        "metrics": {name: metric.value for name, metric in sorted(trial.metrics.items())},
-    }
+def _trial(trial: Trial) -> GateTrial:
+    return GateTrial(
+        number=trial.planned.number,
+        pair=trial.planned.pair,
+        side=trial.planned.side.value,
+        warmup=trial.planned.pair == 0,
+        seconds=round(trial.seconds, 2),
+        conserved=trial.conserved,
+        problem=trial.problem,
+        cpu_stolen_share=trial.cpu_stolen_share,
+        metrics={name: metric.value for name, metric in sorted(trial.metrics.items())},
+    )
 
 
 def rows(decision: Decision) -> list[list[str]]:
@@ -119,8 +120,3 @@ def rows(decision: Decision) -> list[list[str]]:
             ]
         )
     return table
-
-
-def figure(value: float) -> str:
-    """Return a number with three or more significant digits and thousands separated."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from harness.errors import HarnessError
 from harness.gate.decide import Decision, decide
-from harness.gate.model import Planned, Policy, Trial, Verdict, plan
+from harness.gate.model import Planned, Trial, Verdict, plan
 from harness.gate.trial import TrialFailed
+from harness.gate_policy import Policy
 
 Progress = Callable[[Planned | None, Sequence[Trial]], None]
 """Gets the trial that begins, None after the last one, and all that ended."""

@@ -17,7 +17,8 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from harness.corpus import CorpusSpec
 from harness.errors import EnvironmentProblem, ExitCode, HarnessError, UsageError
@@ -28,7 +29,7 @@ from harness.metrics import metrics_of
 from harness.processes.guard import MARK
 from harness.processes.guarding import start_guard
 from harness.processes.supervision import tail
-from harness.results import SCHEMA_VERSION, void_reason
+from harness.results import OLD_VERSION, RunResult, document_of, json_of
 from harness.signals import signals_held
 
 STOP_SECONDS = 30.0
@@ -120,15 +121,18 @@ class ProcessTrials:
         if code not in (ExitCode.OK, ExitCode.NOT_CONSERVED):
             raise TrialFailed(f"trial {planned.number} ({planned.side} {tree.label}) ended with {code}: {stderr}")
         try:
-            result = json.loads(stdout)
+            # The other side may be of an older version, whose results are brought up to this one's.
+            result = document_of({"schema_version": OLD_VERSION, **json.loads(stdout)})
+            if not isinstance(result, RunResult):
+                raise TypeError(f"a result of kind {result.kind!r}")
             trial = trial_of(planned, result, seconds, conserved=code == ExitCode.OK)
-            rows = int(result["spec"]["rows"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            rows = int(result.spec["rows"])
+        except (ValueError, KeyError, TypeError) as error:
             raise TrialFailed(
                 f"trial {planned.number} ({planned.side} {tree.label}) printed no result: {error!r} {stderr}"
             ) from error
         self._keep(planned, result)
-        if trial.conserved and (reason := void_reason(result)):
+        if trial.conserved and (reason := result.figures_void_reason):
             raise TrialFailed(
                 f"the figures of trial {planned.number} ({planned.side} {tree.label}) are void: {reason}",
                 hint="run the gate again and keep the machine awake",
@@ -141,11 +145,10 @@ class ProcessTrials:
             )
         return trial
 
-    def _keep(self, planned: Planned, result: Mapping[str, Any]) -> None:
+    def _keep(self, planned: Planned, result: RunResult) -> None:
         self._kept.mkdir(parents=True, exist_ok=True)
         name = f"{planned.number:02d}-{planned.side}"
-        kept = {"schema_version": SCHEMA_VERSION, "run": name, **result}
-        (self._kept / f"{name}.json").write_text(json.dumps(kept, indent=2) + "\n")
+        (self._kept / f"{name}.json").write_text(json_of(msgspec.structs.replace(result, run=name)) + "\n")
 
     def _keep_folder(self, planned: Planned) -> str:
         """Copy the trial's own folders and its output to `trials/NN-side`; returns where they are, or why not."""
@@ -194,20 +197,19 @@ class ProcessTrials:
         return code, out.read_text("utf-8", "replace"), tail(err, _STDERR_LINES)
 
 
-def trial_of(planned: Planned, result: Mapping[str, Any], seconds: float, *, conserved: bool) -> Trial:
-    """Return the trial of a `result.json`; raises KeyError or TypeError where it is none."""
-    audit = result["audit"]
-    good = conserved and audit["conserved"] and audit["as_expected"]
-    problems = ", ".join(f"{count:,} x {problem}" for problem, count in audit.get("problems", {}).items())
+def trial_of(planned: Planned, result: RunResult, seconds: float, *, conserved: bool) -> Trial:
+    """Return the trial of a run's result."""
+    good = conserved and result.conserved
+    problems = ", ".join(f"{count:,} x {problem}" for problem, count in result.audit.problems.items())
     return Trial(
         planned=planned,
         metrics=metrics_of(result),
         conserved=good,
         seconds=seconds,
-        sha256=str(result["corpus"]["sha256"]),
-        versions=dict(result["engine"]["versions"]),
+        sha256=result.corpus.sha256,
+        versions=dict(result.engine.versions),
         problem="" if good else problems or "rows are not where they must be",
-        cpu_stolen_share=float(result.get("cpu_stolen_share") or 0.0),
+        cpu_stolen_share=result.cpu_stolen_share,
     )
 
 

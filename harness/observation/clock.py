@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from harness.clocks import steady
 
@@ -31,10 +30,6 @@ class Doubt:
     """Why durations and rates of a run mean nothing; "" where nothing interfered."""
 
     reason: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields of result.json."""
-        return {"figures_void": bool(self.reason), "figures_void_reason": self.reason}
 
 
 class RunClock:

@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.report.series import Series, Values, mean, peak, rates, thin
 from harness.report.tables import Table, number, seconds_text
+from harness.results import SaturationFigures, WatchedResult
 
 STYLES: Mapping[str, tuple[str, str]] = {
     "clean": ("#8a8f98", "dot"),
@@ -50,14 +51,15 @@ class Chart:
     wide: bool = False
 
 
-def run_charts(series: Series, result: Mapping[str, Any]) -> list[Chart]:
-    """Return the charts that every watched run has; [] without a time series."""
+def run_charts(series: Series, result: WatchedResult, began: float) -> list[Chart]:
+    """Return the charts that every watched run has; [] without a time series. `began` is the Unix time of the series'
+    second 0."""
     if not series.seconds:
         return []
-    charts = [_throughput(series, result), _depth(series), _age(series)]
+    charts = [_throughput(series, result, began), _depth(series), _age(series)]
     if any(v is not None for stage in series.stages.values() for v in stage.concurrency):
         charts += [_concurrency(series), _cold_starts(series)]
-    return [*charts, _cpu(series, result), _memory(series)]
+    return [*charts, _cpu(series, result.fingerprint.cores or 1), _memory(series)]
 
 
 def plain(text: str) -> str:
@@ -121,19 +123,18 @@ def _stage_table(caption: str, unit: str, series: Series, values: Mapping[str, V
     return Table(caption, ("stage", f"mean, {unit}", f"peak, {unit}", "at"), tuple(rows))
 
 
-def saturation_chart(found: Mapping[str, Any]) -> Chart:
+def saturation_chart(found: SaturationFigures) -> Chart:
     """Return the backlog's growth at every rate that was offered, with its interval."""
     marks = {"sustained": ("#0f9d6e", "circle"), "not sustained": (RED, "x"), "undecided": ("#8a8f98", "diamond")}
     traces: list[dict[str, Any]] = []
     for verdict, (colour, symbol) in marks.items():
-        steps = [s for s in found["steps"] if s["verdict"] == verdict and s["trend"]]
+        steps = [(step.rate, step.trend) for step in found.steps if step.verdict == verdict and step.trend is not None]
         if not steps:
             continue
-        slopes = [s["trend"]["slope"] for s in steps]
         error = {
             "type": "data",
-            "array": [s["trend"]["high"] - s["trend"]["slope"] for s in steps],
-            "arrayminus": [s["trend"]["slope"] - s["trend"]["low"] for s in steps],
+            "array": [trend.high - trend.slope for _, trend in steps],
+            "arrayminus": [trend.slope - trend.low for _, trend in steps],
             "color": colour,
         }
         traces.append(
@@ -141,16 +142,14 @@ def saturation_chart(found: Mapping[str, Any]) -> Chart:
                 "type": "scatter",
                 "mode": "markers",
                 "name": verdict,
-                "x": [s["rate"] for s in steps],
-                "y": slopes,
+                "x": [rate for rate, _ in steps],
+                "y": [trend.slope for _, trend in steps],
                 "error_y": error,
                 "marker": {"color": colour, "size": 10, "symbol": symbol},
                 "hovertemplate": "%{y:+,.0f} rows/s at %{x:,.0f}",
             }
         )
-    rows = tuple(
-        (s["verdict"], number(s["rate"]), number(s["trend"]["slope"]) if s["trend"] else "–") for s in found["steps"]
-    )
+    rows = tuple((s.verdict, number(s.rate), number(s.trend.slope) if s.trend else "–") for s in found.steps)
     return Chart(
         "saturation",
         "Growth of the backlog by offered rate",
@@ -161,14 +160,13 @@ def saturation_chart(found: Mapping[str, Any]) -> Chart:
     )
 
 
-def _throughput(series: Series, result: Mapping[str, Any]) -> Chart:
-    began = result.get("began")
+def _throughput(series: Series, result: WatchedResult, began: float) -> Chart:
     drawn: dict[str, Values] = {}
     for name, stage in series.stages.items():
-        totals = result.get("stages", {}).get(name, {})
-        if began and totals.get("ended_ms") and totals.get("invocations", 0) <= ONE_INVOCATION:
-            start, end = (totals[key] / 1000 - began for key in ("started_ms", "ended_ms"))
-            rate = totals.get("rows_per_second") or 0.0
+        totals = result.stages.get(name)
+        if totals is not None and totals.ended_ms and totals.invocations <= ONE_INVOCATION:
+            start, end = totals.started_ms / 1000 - began, totals.ended_ms / 1000 - began
+            rate = totals.rows_per_second
             drawn[name] = [rate if start - 0.5 <= s <= max(end, start + 1) else 0.0 for s in series.seconds]
         else:
             drawn[name] = rates(series.seconds, stage.rows)
@@ -261,8 +259,7 @@ def _cold_starts(series: Series) -> Chart:
     )
 
 
-def _cpu(series: Series, result: Mapping[str, Any]) -> Chart:
-    cores = int(result.get("fingerprint", {}).get("cores") or 1)
+def _cpu(series: Series, cores: int) -> Chart:
     lines = _stacked(series, series.cpu, "cores")
     x, stolen = thin(series.seconds, [s * cores for s in series.steal], keep=fmean)
     lines.append(line("withheld by the host", x, stolen, RED, "dot", "cores"))

@@ -7,6 +7,7 @@ from harness.report.metric_charts import progress_chart, ratio_chart
 from harness.report.page import Page, Section, moment
 from harness.report.sections import Tile, Verdict
 from harness.report.series import columns
+from harness.report.suite_page import began_of
 from harness.report.tables import Table
 from harness.results import SERIES, read_lines
 
@@ -52,9 +53,10 @@ def _reservations(comparison: Comparison) -> Table:
 def _subjects(comparison: Comparison) -> Table:
     rows = []
     for index, subject in enumerate(comparison.subjects, start=1):
-        run = subject.runs[0] if subject.runs else {}
-        commit = str(run.get("fingerprint", {}).get("git_sha", ""))[:12] or "unknown"
-        rows.append((f"{index}: {subject.name}", moment(run.get("began")), commit, f"{len(subject.runs)}"))
+        run = subject.runs[0] if subject.runs else None
+        commit = run.fingerprint.git_sha[:12] if run else ""
+        began = moment(began_of(run) if run else None)
+        rows.append((f"{index}: {subject.name}", began, commit or "unknown", f"{len(subject.runs)}"))
     return Table("Results", ("result", "when", "commit", "runs"), tuple(rows), 3)
 
 

@@ -5,12 +5,11 @@ Every finding states the figures it rests on, so that a reader can disagree. The
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from harness.report.series import Series, StageSeries, mean, share
+from harness.results import LoadedResult, WatchedResult
 
 STOLEN = 0.02
 """Share of CPU time withheld by the host from which rates are said to be too low."""
@@ -49,11 +48,11 @@ class Limit:
     evidence: str
 
 
-def limits_of(series: Series, result: Mapping[str, Any]) -> list[Limit]:
+def limits_of(series: Series, result: WatchedResult) -> list[Limit]:
     """Return what limited the run, most telling first; the series should end where the work ended."""
     if not series.seconds:
         return [Limit("unknown", "Not known: there is no time series", "The run left no timeseries.jsonl.")]
-    cores = int(result.get("fingerprint", {}).get("cores") or 1)
+    cores = result.fingerprint.cores or 1
     found = [
         *_host(series),
         *_engine(result),
@@ -81,10 +80,9 @@ def _host(series: Series) -> list[Limit]:
     ]
 
 
-def _engine(result: Mapping[str, Any]) -> list[Limit]:
-    engine = result.get("engine", {})
-    text = str(engine.get("limits", {}).get("concurrency", ""))
-    if engine.get("name") != "localstack" or not text:
+def _engine(result: WatchedResult) -> list[Limit]:
+    text = result.engine.limits.get("concurrency", "")
+    if result.engine.name != "localstack" or not text:
         return []
     return [Limit("engine", "LocalStack decides the concurrency, not the template", f"It says: {text}.")]
 
@@ -171,8 +169,8 @@ def _concurrency(name: str, stage: StageSeries, busy: float, cores: int) -> list
     return []
 
 
-def _harness(series: Series, result: Mapping[str, Any]) -> list[Limit]:
-    own = result.get("harness_cpu_share")
+def _harness(series: Series, result: WatchedResult) -> list[Limit]:
+    own = result.harness_cpu_share
     if own is None:
         own = fmean(series.cpu["harness"]) if series.cpu.get("harness") else 0.0
     if own <= HARNESS_CORES:
@@ -186,9 +184,9 @@ def _harness(series: Series, result: Mapping[str, Any]) -> list[Limit]:
     ]
 
 
-def _nothing(series: Series, result: Mapping[str, Any], cores: int) -> Limit:
+def _nothing(series: Series, result: WatchedResult, cores: int) -> Limit:
     busy = fmean(series.busy)
-    if result.get("kind") in ("load", "saturation"):
+    if isinstance(result, LoadedResult):
         return Limit(
             "load",
             "The load that was offered: the pipeline kept up",

@@ -8,37 +8,33 @@ from typing import Any
 from harness.report.charts import RED, Chart, layout, line
 from harness.report.series import MAX_POINTS
 from harness.report.tables import Table, milliseconds_text
+from harness.results import Latencies
 from harness.stats.latency import PERCENTILES, SAMPLES_BEYOND
 
-KINDS: Mapping[str, tuple[str, str, str]] = {
-    "upload": ("upload", "uploaded", "#2f7fd1"),
-    "end_to_end": ("end to end", "completed", "#d9622b"),
-}
-"""By the name in `latencies`: label, the sample's field that ends it, colour."""
+KINDS: Sequence[tuple[str, str, str]] = (("upload", "uploaded", "#2f7fd1"), ("end to end", "completed", "#d9622b"))
+"""Label, the sample's field that ends it, colour."""
 
 
-def latency_charts(samples: Sequence[Mapping[str, Any]], latencies: Mapping[str, Any]) -> list[Chart]:
+def latency_charts(samples: Sequence[Mapping[str, Any]], latencies: Latencies) -> list[Chart]:
     """Return the charts of latencies; [] where there are no samples."""
     if not samples:
         return []
     return [_percentiles(samples, latencies), _over_time(samples)]
 
 
-def latency_table(latencies: Mapping[str, Any]) -> Table:
+def latency_table(latencies: Latencies) -> Table:
     """Return count, minimum, mean, supported percentiles and maximum of each latency; the others are dashes."""
     columns = ("latency", "files", "min", "mean", *(f"p{p:g}" for p in PERCENTILES), "max")
     rows = []
-    for name, found in latencies.items():
-        label = KINDS[name][0] if name in KINDS else name
-        known = found.get("percentiles", {})
+    for label, found in (("upload", latencies.upload), ("end to end", latencies.end_to_end)):
         rows.append(
             (
                 label,
-                f"{found['count']:,}",
-                milliseconds_text(found.get("min")),
-                milliseconds_text(found.get("mean")),
-                *(milliseconds_text(known.get(f"{p:g}")) for p in PERCENTILES),
-                milliseconds_text(found.get("max")),
+                f"{found.count:,}",
+                milliseconds_text(found.min),
+                milliseconds_text(found.mean),
+                *(milliseconds_text(found.percentiles.get(f"{p:g}")) for p in PERCENTILES),
+                milliseconds_text(found.max),
             )
         )
     caption = (
@@ -64,9 +60,9 @@ def quantile_curve(ordered: Sequence[float]) -> tuple[list[float], list[float]]:
     return [round(count / (count - rank), 4) for rank in ranks], [round(ordered[rank - 1], 3) for rank in ranks]
 
 
-def _percentiles(samples: Sequence[Mapping[str, Any]], latencies: Mapping[str, Any]) -> Chart:
+def _percentiles(samples: Sequence[Mapping[str, Any]], latencies: Latencies) -> Chart:
     lines = []
-    for label, end, colour in KINDS.values():
+    for label, end, colour in KINDS:
         x, y = quantile_curve(_milliseconds(samples, end))
         if x:
             lines.append(line(label, x, y, colour, "solid" if end == "uploaded" else "dash", "ms"))
@@ -95,7 +91,7 @@ def _over_time(samples: Sequence[Mapping[str, Any]]) -> Chart:
     origin = min(s["intended"] for s in samples)
     traces: list[dict[str, Any]] = []
     rows = []
-    for label, end, colour in KINDS.values():
+    for label, end, colour in KINDS:
         good = [s for s in samples if s.get(end) is not None and not s.get("error")]
         found = _thinned([(s["intended"] - origin, (s[end] - s["intended"]) * 1000) for s in good])
         traces.append(_dots(label, found, colour, "circle" if end == "uploaded" else "diamond-open"))

@@ -10,6 +10,7 @@ from harness.compare import Comparison, Measured
 from harness.report.charts import RED, Chart, layout, line, plain
 from harness.report.series import Series, thin
 from harness.report.tables import Table, number
+from harness.results import MetricSummary
 
 SUBJECT_STYLES: Sequence[tuple[str, str, str]] = (
     ("#2f7fd1", "solid", "circle"),
@@ -116,26 +117,24 @@ def progress_chart(series: Mapping[str, Series]) -> Chart | None:
     return Chart("progress", "Rows updated over time", caption, figure, table, wide=True)
 
 
-def repetition_chart(metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
+def repetition_chart(metrics: Mapping[str, MetricSummary]) -> Chart:
     """Return every repetition of every metric as a ratio to that metric's median, with the interval."""
     values: list[dict[str, Any]] = []
     rows = []
     x, y, low, high, middles, labels = [], [], [], [], [], []
     for name, found in metrics.items():
-        middle = median(found["values"])
-        label = _label(name, found["direction"])
-        spread = number(found["low"]), number(found["high"])
-        rows.append(
-            (name, found["unit"], found["direction"], number(found["median"]), *spread, f"{found['spread']:.1%}")
-        )
+        middle = median(found.values)
+        label = _label(name, found.direction)
+        spread = number(found.low), number(found.high)
+        rows.append((name, found.unit, found.direction, number(found.median), *spread, f"{found.spread:.1%}"))
         if not middle:
             continue
-        x += [round(value / middle, 4) for value in found["values"]]
-        y += [label] * len(found["values"])
+        x += [round(value / middle, 4) for value in found.values]
+        y += [label] * len(found.values)
         middles.append(1.0)
         labels.append(label)
-        low.append(round(1 - found["low"] / middle, 4))
-        high.append(round(found["high"] / middle - 1, 4))
+        low.append(round(1 - found.low / middle, 4))
+        high.append(round(found.high / middle - 1, 4))
     colour, other = SUBJECT_STYLES[0][0], SUBJECT_STYLES[1][0]
     hover = {"hovertemplate": "%{x:.3f} × median"}
     base = {"type": "scatter", "mode": "markers", **hover}

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from harness.report.tables import Table, bytes_text, milliseconds_text, number, percent, seconds_text
-from harness.results import chaos_of, describe_rule, memory_scope
+from harness.results import (
+    AuditFigures,
+    ConsumptionFigures,
+    DeployedResult,
+    LatencyFigures,
+    LoadResult,
+    Result,
+    RunResult,
+    SaturationFigures,
+    SaturationResult,
+    WatchedResult,
+    describe_rule,
+    memory_scope,
+)
 
 PUBLISHED_ROWS = 558_000
 PUBLISHED_CLEAN_SECONDS = 90.0
@@ -37,86 +50,85 @@ class Tile:
     note: str = ""
 
 
-def verdict_of(audit: Mapping[str, Any], failed_uploads: int = 0) -> Verdict:
+def verdict_of(audit: AuditFigures, failed_uploads: int = 0) -> Verdict:
     """Return what the audit found, in a word and a sentence."""
-    quarantined, dead = sum(audit["quarantined"].values()), dead_lettered(audit)
     sentence = (
-        f"{audit['rows']:,} rows in = {audit['updated']:,} updated + {quarantined:,} quarantined "
-        f"+ {dead:,} in dead-letter queues."
+        f"{audit.rows:,} rows in = {audit.updated or 0:,} updated + {audit.quarantined_rows:,} quarantined "
+        f"+ {audit.dead_lettered_rows:,} in dead-letter queues."
     )
-    if stray := sum(sum(kinds.values()) for kinds in audit.get("unattributed", {}).values()):
+    if stray := sum(sum(kinds.values()) for kinds in audit.unattributed.values()):
         sentence += f" {stray:,} dead-letter messages name no row."
-    if not audit["conserved"]:
-        problems = ", ".join(f"{count:,} × {name}" for name, count in audit["problems"].items())
+    if not audit.conserved:
+        problems = ", ".join(f"{count:,} × {name}" for name, count in audit.problems.items())
         return Verdict("bad", "Not conserved", f"{sentence} {problems or 'The sums do not agree'}.")
-    if not audit["as_expected"]:
+    if not audit.as_expected:
         return Verdict("bad", "Conserved, but not as expected", f"{sentence} Not every row is where it should be.")
     if failed_uploads:
         return Verdict("warn", f"Conserved, {failed_uploads:,} uploads failed or missing", sentence)
     checked = (
         "Every row was looked for, and found where its manifest says, for the reason it says, with the values it says."
-        if audit["with_manifest"]
+        if audit.with_manifest
         else "Every row was looked for and found; values were not compared, as there is no manifest."
     )
     return Verdict("good", "Conserved", f"{sentence} {checked}")
 
 
-def dead_lettered(audit: Mapping[str, Any]) -> int:
-    """Return the rows in dead-letter queues."""
-    return sum(sum(reasons.values()) for reasons in audit["dead_letters"].values())
-
-
-def run_tiles(result: Mapping[str, Any]) -> list[Tile]:
+def run_tiles(result: WatchedResult) -> list[Tile]:
     """Return the headline figures of a run, a load or a search for saturation."""
-    audit = result["audit"]
-    tiles = []
-    found = result.get("saturation")
-    if found:
-        above = found["not_sustained_rows_per_second"]
-        note = "no higher rate failed" if above is None else f"{number(above)} rows/s are not"
-        tiles.append(Tile("sustained", number(found["rows_per_second"]), "rows/s", note))
-    tiles += [
-        Tile("through all stages", number(result.get("pipeline_rows_per_second")), "rows/s", _rows_in(result)),
+    audit = result.audit
+    lost = audit.problems.get("lost", 0)
+    return [
+        *_sustained_tile(result),
+        Tile("through all stages", number(result.pipeline_rows_per_second), "rows/s", _rows_in(result)),
+        *_driven_tiles(result),
+        Tile("lost", f"{lost:,}", "rows", f"{audit.dead_lettered_rows:,} in dead-letter queues"),
+        _tile("peak memory", bytes_text(result.memory_peak_bytes), memory_scope(result.engine.name)),
+        Tile("harness", percent(result.harness_cpu_share), "of a core", "to watch all this"),
     ]
-    latencies = result.get("latencies")
-    if latencies:
-        for name, label in (("upload", "upload"), ("end_to_end", "end to end")):
-            tiles.append(Tile(f"latency, {label}", *_percentile_words(latencies.get(name, {}))))
-        load = result["load"]
-        note = f"{load['uploads_failed']:,} failed; {load['shape']} load"
-        tiles.append(Tile("uploads", f"{load['files']:,}", "files", note))
-    elif not found:
-        insert = result["stages"].get("insert", {}).get("rows_per_second")
-        tiles.append(Tile("insert", number(insert), "rows/s", "while every later stage runs"))
-        tiles.append(_tile("clean", seconds_text(result.get("clean_seconds")), "from the upload's end"))
-    lost = audit["problems"].get("lost", 0)
-    tiles.append(Tile("lost", f"{lost:,}", "rows", f"{dead_lettered(audit):,} in dead-letter queues"))
-    tiles.append(_tile("peak memory", bytes_text(result["memory_peak_bytes"]), memory_scope(result)))
-    tiles.append(Tile("harness", percent(result.get("harness_cpu_share")), "of a core", "to watch all this"))
-    return tiles
 
 
-def consumption_table(result: Mapping[str, Any]) -> Table | None:
-    """Return what each table consumed and what it throttled; None where the engine does not know, or the result is of
-    before it was asked."""
-    consumption = result.get("consumption")
-    if not consumption:
-        return None
+def _sustained_tile(result: WatchedResult) -> list[Tile]:
+    if not isinstance(result, SaturationResult):
+        return []
+    above = result.saturation.not_sustained_rows_per_second
+    note = "no higher rate failed" if above is None else f"{number(above)} rows/s are not"
+    return [Tile("sustained", number(result.saturation.rows_per_second), "rows/s", note)]
+
+
+def _driven_tiles(result: WatchedResult) -> list[Tile]:
+    if isinstance(result, LoadResult):
+        load, latencies = result.load, result.latencies
+        return [
+            Tile("latency, upload", *_percentile_words(latencies.upload)),
+            Tile("latency, end to end", *_percentile_words(latencies.end_to_end)),
+            Tile("uploads", f"{load.files:,}", "files", f"{load.uploads_failed:,} failed; {load.shape} load"),
+        ]
+    if isinstance(result, RunResult):
+        insert = result.stages.get("insert")
+        rate = insert.rows_per_second if insert is not None else None
+        return [
+            Tile("insert", number(rate), "rows/s", "while every later stage runs"),
+            _tile("clean", seconds_text(result.clean_seconds), "from the upload's end"),
+        ]
+    return []
+
+
+def consumption_table(consumption: ConsumptionFigures) -> Table:
+    """Return what each table consumed and what it throttled."""
     rows = []
-    for name, used in consumption["tables"].items():
-        reasons = used["throttled_requests"]
+    for name, used in consumption.tables.items():
         words = ", ".join(
-            f"{count:,} × {reason} ({used['throttled_items'].get(reason, 0):,} items)"
-            for reason, count in sorted(reasons.items())
+            f"{count:,} × {reason} ({used.throttled_items.get(reason, 0):,} items)"
+            for reason, count in sorted(used.throttled_requests.items())
         )
         rows.append(
             (
                 name,
                 words or "none",
-                f"{used['write_units']:,.0f}",
-                f"{used['read_units']:,.1f}",
-                f"{used['stream_reads']:,}",
-                f"{sum(reasons.values()):,}",
+                f"{used.write_units:,.0f}",
+                f"{used.read_units:,.1f}",
+                f"{used.stream_reads:,}",
+                f"{sum(used.throttled_requests.values()):,}",
             )
         )
     columns = ("table", "reasons", "write units", "read units", "stream reads", "requests throttled")
@@ -128,15 +140,14 @@ def _tile(label: str, text: str, note: str) -> Tile:
     return Tile(label, value, unit, note)
 
 
-def _rows_in(result: Mapping[str, Any]) -> str:
-    return f"{result['audit']['rows']:,} rows in {seconds_text(result.get('pipeline_seconds'))}"
+def _rows_in(result: WatchedResult) -> str:
+    return f"{result.audit.rows:,} rows in {seconds_text(result.pipeline_seconds)}"
 
 
-def _percentile_words(found: Mapping[str, Any]) -> tuple[str, str, str]:
-    known = found.get("percentiles", {})
-    if not known:
-        return "–", "", f"{found.get('count', 0):,} files support no percentile"
-    (lowest, value), *rest = known.items()
+def _percentile_words(found: LatencyFigures) -> tuple[str, str, str]:
+    if not found.percentiles:
+        return "–", "", f"{found.count:,} files support no percentile"
+    (lowest, value), *rest = found.percentiles.items()
     amount, unit = milliseconds_text(value).split(" ")
     return (
         amount,
@@ -145,17 +156,20 @@ def _percentile_words(found: Mapping[str, Any]) -> tuple[str, str, str]:
     )
 
 
-def published_table(result: Mapping[str, Any]) -> Table | None:
-    """Return the published design's figures beside this run's; None where the run has no clean time of its own."""
-    insert, rows = result["stages"].get("insert", {}), result["audit"]["rows"]
-    clean = result.get("clean_seconds")
+def published_table(result: WatchedResult) -> Table | None:
+    """Return the published design's figures beside this run's; None where there is no clean time."""
+    insert, rows = result.stages.get("insert"), result.audit.rows
+    clean = result.clean_seconds if isinstance(result, RunResult) else None
     if clean is None or not rows:
         return None
     published = PUBLISHED_ROWS / PUBLISHED_CLEAN_SECONDS, PUBLISHED_ROWS / PUBLISHED_INSERT_SECONDS
-    ours = (rows / clean if clean > 0 else None), insert.get("rows_per_second")
+    inserted = (insert.rows_per_second, insert.seconds) if insert is not None else (None, None)
     pairs = (
-        ("clean, object to all batches in SQS", *_pair(published[0], ours[0], clean)),
-        ("insert, into the table", *_pair(published[1], ours[1], insert.get("seconds"))),
+        (
+            "clean, object to all batches in SQS",
+            *_pair(published[0], rows / clean if clean > 0 else None, clean),
+        ),
+        ("insert, into the table", *_pair(published[1], *inserted)),
     )
     return Table(
         f"The published design on AWS ({PUBLISHED_ROWS:,} rows) beside this run ({rows:,} rows)",
@@ -169,47 +183,49 @@ def _pair(published: float, ours: float | None, seconds: float | None) -> tuple[
     return number(published), number(ours), ratio, seconds_text(seconds)
 
 
-def stage_table(result: Mapping[str, Any]) -> Table:
+def stage_table(result: Result) -> Table:
     """Return the stages with their sums."""
-    dead, shares = result["audit"]["dead_letters"], result.get("share_of_ceiling", {})
-    rows = []
-    for name, totals in result.get("stages", {}).items():
-        rows.append(
-            (
-                name,
-                f"{totals['rows_ok']:,}",
-                seconds_text(totals["seconds"]),
-                number(totals["rows_per_second"]),
-                percent(shares.get(name), 0),
-                f"{totals['invocations']:,}",
-                f"{totals['rows_failed']:,}",
-                f"{sum(dead.get(name, {}).values()):,}",
-            )
+    stages = result.stages if isinstance(result, DeployedResult) else {}
+    shares = result.share_of_baseline if isinstance(result, RunResult) else {}
+    dead = result.audit.dead_letters
+    rows = tuple(
+        (
+            name,
+            f"{totals.rows_ok:,}",
+            seconds_text(totals.seconds),
+            number(totals.rows_per_second),
+            percent(shares.get(name), 0),
+            f"{totals.invocations:,}",
+            f"{totals.rows_failed:,}",
+            f"{sum(dead.get(name, {}).values()):,}",
         )
-    columns = ("stage", "rows", "duration", "rows/s", "of ceiling", "invocations", "refused, each receive", "DLQ rows")
-    return Table("Stages, from the functions' own telemetry", columns, tuple(rows))
+        for name, totals in stages.items()
+    )
+    columns = ("stage", "rows", "duration", "rows/s", "of baseline", "invocations", "refused, each receive", "DLQ rows")
+    return Table("Stages, from the functions' own telemetry", columns, rows)
 
 
-def rejected_table(audit: Mapping[str, Any]) -> Table:
+def rejected_table(audit: AuditFigures) -> Table:
     """Return where rows that were not updated are, and why: quarantine and dead-letter queues by reason."""
-    rows = [("quarantine", reason, f"{count:,}") for reason, count in sorted(audit.get("quarantined", {}).items())]
-    for stage, reasons in audit["dead_letters"].items():
+    rows = [("quarantine", reason, f"{count:,}") for reason, count in sorted(audit.quarantined.items())]
+    for stage, reasons in audit.dead_letters.items():
         rows += [(f"{stage} DLQ", reason, f"{count:,}") for reason, count in sorted(reasons.items())]
     return Table("Rows in quarantine and dead-letter queues, by reason", ("where", "reason", "rows"), tuple(rows), 2)
 
 
-def unattributed_table(audit: Mapping[str, Any]) -> Table | None:
+def unattributed_table(audit: AuditFigures) -> Table | None:
     """Return the dead-letter messages that name no row, by stage and what they are; None where there are none."""
-    found = audit.get("unattributed", {})
+    found = audit.unattributed
     rows = [(f"{stage} DLQ", what, f"{n:,}") for stage, kinds in found.items() for what, n in sorted(kinds.items())]
     if not rows:
         return None
     return Table("Dead-letter messages that name no row", ("where", "what", "messages"), tuple(rows), 2)
 
 
-def object_table(result: Mapping[str, Any]) -> Table | None:
+def object_table(result: DeployedResult) -> Table | None:
     """Return how clean read its objects, and which were refused as a whole; None where it said nothing of either."""
-    notes = result.get("stages", {}).get("clean", {}).get("notes", {})
+    clean = result.stages.get("clean")
+    notes = clean.notes if clean is not None else {}
     rows = [("delimiter", name, f"{count:,}") for name, count in sorted(notes.get("delimiter", {}).items())]
     rows += [("refused as a whole", why, f"{count:,}") for why, count in sorted(notes.get("rejected", {}).items())]
     if not rows:
@@ -217,109 +233,109 @@ def object_table(result: Mapping[str, Any]) -> Table | None:
     return Table("Objects, as the clean function read them", ("what", "", "invocations"), tuple(rows), 2)
 
 
-def problem_table(audit: Mapping[str, Any]) -> Table | None:
+def problem_table(audit: AuditFigures) -> Table | None:
     """Return the rows that are not as they should be, the first ones by name; None where there are none."""
-    if not audit["problems"]:
+    if not audit.problems:
         return None
-    rows = [(f"{f.get('key', '')} row {f['row']}".strip(), f["problem"], f["detail"]) for f in audit["findings"]]
-    total = sum(audit["problems"].values())
+    rows = [(f"{f.key} row {f.row}".strip(), f.problem, f.detail) for f in audit.findings]
+    total = sum(audit.problems.values())
     caption = f"Rows that are not as they should be: {total:,}, the first {len(rows)} of them"
     return Table(caption, ("row", "problem", "detail"), tuple(rows), 3)
 
 
-def function_table(result: Mapping[str, Any]) -> Table | None:
+def function_table(result: DeployedResult) -> Table | None:
     """Return the engine's figures of every function; None where it keeps none."""
-    functions = {k: v for k, v in result["engine"]["functions"].items() if not k.startswith("_")}
-    if not functions:
+    if not result.engine.functions:
         return None
-    rows = []
-    for name, f in functions.items():
-        took, init = f.get("duration_ms", {}), f.get("init_ms", {})
-        rows.append(
-            (
-                name,
-                f"{f['invocations']:,}",
-                f"{f['errors']:,}",
-                f"{f['timeouts']:,}",
-                f"{f['throttles']:,}",
-                f"{f['max_concurrency']:,}",
-                f"{f['cold_starts']:,}",
-                milliseconds_text(init.get("p50")),
-                milliseconds_text(took.get("p50")),
-                milliseconds_text(took.get("p95")),
-                milliseconds_text(took.get("max")),
-                f"{f['max_memory_mb']:,} MB",
-                seconds_text(f["billed_ms"] / 1000),
-            )
+    rows = tuple(
+        (
+            name,
+            f"{f.invocations:,}",
+            f"{f.errors:,}",
+            f"{f.timeouts:,}",
+            f"{f.throttles:,}",
+            f"{f.max_concurrency:,}",
+            f"{f.cold_starts:,}",
+            milliseconds_text(f.init_ms.p50),
+            milliseconds_text(f.duration_ms.p50),
+            milliseconds_text(f.duration_ms.p95),
+            milliseconds_text(f.duration_ms.max),
+            f"{f.max_memory_mb:,} MB",
+            seconds_text(f.billed_ms / 1000),
         )
+        for name, f in result.engine.functions.items()
+    )
     columns = (
         "function", "invocations", "errors", "time-outs", "throttles", "peak concurrency", "cold starts", "init p50",
         "p50", "p95", "max", "max memory", "billed",
     )  # fmt: skip
-    return Table("Functions, as the engine saw them", columns, tuple(rows))
+    return Table("Functions, as the engine saw them", columns, rows)
 
 
-def saturation_table(found: Mapping[str, Any]) -> Table:
+def saturation_table(found: SaturationFigures) -> Table:
     """Return the steps of a search for the highest sustained rate, and why each was judged as it was."""
     rows = tuple(
         (
             f"{index}",
-            step["verdict"],
-            step["reason"],
-            number(step["rate"]),
-            seconds_text(step["seconds"]),
-            seconds_text(step["oldest_last"]),
-            seconds_text(step["drain_seconds"]),
+            step.verdict,
+            step.reason,
+            number(step.rate),
+            seconds_text(step.seconds),
+            seconds_text(step.oldest_last),
+            seconds_text(step.drain_seconds),
         )
-        for index, step in enumerate(found["steps"], start=1)
+        for index, step in enumerate(found.steps, start=1)
     )
     columns = ("step", "verdict", "why", "offered, rows/s", "load", "oldest file at its end", "drained in")
-    return Table(f"Steps of the search, which ended by {found['ended_by']}", columns, rows, 3)
+    return Table(f"Steps of the search, which ended by {found.ended_by}", columns, rows, 3)
 
 
-def ceiling_table(result: Mapping[str, Any]) -> Table | None:
+def baseline_table(result: Result) -> Table | None:
     """Return the engine's bare rates of just before the run; None where they were not measured."""
-    loops = result.get("ceiling") or []
+    loops = result.baseline if isinstance(result, RunResult) else ()
     if not loops:
         return None
     rows = tuple(
         (
-            loop["name"],
-            f"{loop['clients']}",
-            number(loop["calls"] / loop["seconds"] if loop["seconds"] else None),
-            number(loop["items_per_second"]),
-            f"{loop['server_cpu_ms']:.2f} ms",
+            loop.name,
+            f"{loop.clients}",
+            number(loop.calls / loop.seconds if loop.seconds else None),
+            number(loop.items_per_second),
+            f"{loop.server_cpu_ms:.2f} ms",
         )
         for loop in loops
     )
     columns = ("call", "clients", "calls/s", "items/s", "server CPU a call")
-    return Table("The engine's ceiling: bare loops, alone with the engine, just before the run", columns, rows)
+    return Table("The engine's baseline: bare loops, alone with the engine, just before the run", columns, rows)
 
 
-def environment_tables(result: Mapping[str, Any]) -> list[Table]:
+def environment_tables(result: Result) -> list[Table]:
     """Return what the run ran on and with: machine, code, versions, limits in force, parameters."""
-    seen, engine = result.get("fingerprint", {}), result.get("engine", {})
-    dirty = {True: ", with uncommitted changes", False: ""}.get(seen.get("git_dirty"), ", state of the files unknown")
+    seen = result.fingerprint
+    known = {True: ", with uncommitted changes", False: "", None: ", state of the files unknown"}
+    stolen = result.cpu_stolen_share if isinstance(result, WatchedResult) else None
     machine = [
-        ("CPU", str(seen.get("cpu", "unknown"))),
-        ("cores", str(seen.get("cores", "unknown"))),
-        ("memory", bytes_text(seen.get("memory_bytes"))),
-        ("system", str(seen.get("system", "unknown"))),
-        ("Python", str(seen.get("python", "unknown"))),
-        ("commit", (str(seen.get("git_sha", ""))[:12] or "unknown") + dirty),
-        ("CPU time withheld by the host", percent(result.get("cpu_stolen_share"))),
+        ("CPU", seen.cpu),
+        ("cores", str(seen.cores or "unknown")),
+        ("memory", bytes_text(seen.memory_bytes)),
+        ("system", seen.system),
+        ("Python", seen.python),
+        ("commit", (seen.git_sha[:12] or "unknown") + known[seen.git_dirty]),
+        ("CPU time withheld by the host", percent(stolen)),
     ]
-    versions = {**seen.get("packages", {}), **engine.get("versions", {})}
     tables = [_pairs("Machine and code", machine), _pairs("Input", _input(result))]
-    if engine:
-        tables.append(_pairs(f"Limits in force on engine {engine['name']}", engine["limits"].items()))
-        tables.append(_pairs("Template parameters that were set", result.get("parameters", {}).items()))
+    versions = dict(seen.packages)
+    if isinstance(result, DeployedResult):
+        engine = result.engine
+        versions |= engine.versions
+        tables.append(_pairs(f"Limits in force on engine {engine.name}", engine.limits.items()))
+        tables.append(_pairs("Template parameters that were set", result.parameters.items()))
     return [*tables, _pairs("Versions", sorted(versions.items()))]
 
 
-def chaos_table(result: Mapping[str, Any]) -> Table | None:
+def chaos_table(result: DeployedResult) -> Table | None:
     """Return what chaos rules did, a row a rule; None where no faults were asked for."""
-    rules = chaos_of(result)
+    rules = result.engine.chaos
     if not rules:
         return None
     rows = tuple(
@@ -328,12 +344,11 @@ def chaos_table(result: Mapping[str, Any]) -> Table | None:
     return Table("Chaos: faults that were injected", ("rule", "what", "requests matched", "injected"), rows, 2)
 
 
-def _input(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    corpus = result.get("corpus", {})
-    found = [(name, str(value)) for name, value in result.get("spec", {}).items()]
-    found.append(("bytes", f"{corpus.get('file_bytes', 0):,}"))
-    if corpus.get("sha256"):
-        found.append(("SHA-256", corpus["sha256"]))
+def _input(result: Result) -> list[tuple[str, str]]:
+    found = [(name, str(value)) for name, value in result.spec.items()]
+    found.append(("bytes", f"{result.corpus.file_bytes:,}"))
+    if result.corpus.sha256:
+        found.append(("SHA-256", result.corpus.sha256))
     return found
 
 

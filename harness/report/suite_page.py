@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from harness.compare.subject import repetitions_of
 from harness.report.metric_charts import repetition_chart
 from harness.report.page import Page, Section, moment
-from harness.report.sections import Tile, Verdict, dead_lettered, environment_tables
+from harness.report.sections import Tile, Verdict, environment_tables
 from harness.report.tables import Table, number, percent, seconds_text
-from harness.results import RESULT, Stored, read_stored
+from harness.results import DeployedResult, Result, Stored, SuiteResult, WatchedResult
 
 HEADLINES = 4
 """Metrics that are shown as tiles: the aggregate's first ones."""
 
 
-def suite_page(stored: Stored) -> Page:
+def suite_page(stored: Stored[SuiteResult]) -> Page:
     """Return the page of a stored suite; raises UsageError where a repetition's result is not beside it."""
-    aggregate = stored.data
-    runs = [read_stored(stored.folder / str(name), (RESULT,)).data for name in aggregate["repetitions"]]
-    metrics: Mapping[str, Mapping[str, Any]] = aggregate["metrics"]
-    seen = aggregate["fingerprint"]
+    aggregate = stored.document
+    runs = repetitions_of(stored.folder, aggregate)
+    metrics = aggregate.metrics
+    seen = aggregate.fingerprint
     return Page(
         kind="suite",
-        title=f"Suite {aggregate['suite']}, {len(runs)} repetitions",
+        title=f"Suite {aggregate.suite}, {len(runs)} repetitions",
         facts=[
             stored.name,
-            moment(runs[0].get("began") if runs else None),
-            f"engine {aggregate['engine']}",
-            f"{seen['cores']} cores, {seen['cpu']}",
-            f"commit {seen['git_sha'][:12]}" if seen.get("git_sha") else "",
+            moment(began_of(runs[0]) if runs else None),
+            f"engine {aggregate.engine}",
+            f"{seen.cores} cores, {seen.cpu}",
+            f"commit {seen.git_sha[:12]}" if seen.git_sha else "",
         ],
         verdict=_verdict(aggregate, runs),
         tiles=[
-            Tile(name.replace("_", " "), number(m["median"]), m["unit"], f"{number(m['low'])} – {number(m['high'])}")
+            Tile(name.replace("_", " "), number(m.median), m.unit, f"{number(m.low)} – {number(m.high)}")
             for name, m in list(metrics.items())[:HEADLINES]
         ],
         limits=[],
@@ -45,26 +45,33 @@ def suite_page(stored: Stored) -> Page:
     )
 
 
-def _verdict(aggregate: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> Verdict:
-    bad = [str(run.get("run")) for run in runs if not (run["audit"]["conserved"] and run["audit"]["as_expected"])]
-    rows = sum(run["audit"]["rows"] for run in runs)
-    if bad or not aggregate["conserved"]:
+def began_of(run: Result) -> float | None:
+    """Return when a result's upload began, in Unix seconds; None of a cleaner's."""
+    return run.began if isinstance(run, DeployedResult) else None
+
+
+def _verdict(aggregate: SuiteResult, runs: Sequence[Result]) -> Verdict:
+    bad = [run.run for run in runs if not run.conserved]
+    rows = sum(run.audit.rows for run in runs)
+    if bad or not aggregate.conserved:
         return Verdict("bad", "Not conserved", f"In {', '.join(bad) or 'the suite'} rows are not where they should be.")
     return Verdict("good", "Conserved", f"{rows:,} rows in {len(runs)} repetitions, every one accounted for.")
 
 
-def _repetitions(runs: Sequence[Mapping[str, Any]]) -> Table:
-    rows = tuple(
-        (
-            str(run.get("run")),
-            "yes" if run["audit"]["conserved"] and run["audit"]["as_expected"] else "no",
-            f"{run['audit']['rows']:,}",
-            seconds_text(run.get("pipeline_seconds")),
-            number(run.get("pipeline_rows_per_second")),
-            f"{dead_lettered(run['audit']):,}",
-            percent(run.get("cpu_stolen_share")),
+def _repetitions(runs: Sequence[Result]) -> Table:
+    rows = []
+    for run in runs:
+        watched = run if isinstance(run, WatchedResult) else None
+        rows.append(
+            (
+                run.run,
+                "yes" if run.conserved else "no",
+                f"{run.audit.rows:,}",
+                seconds_text(watched.pipeline_seconds if watched else None),
+                number(watched.pipeline_rows_per_second if watched else None),
+                f"{run.audit.dead_lettered_rows:,}",
+                percent(watched.cpu_stolen_share if watched else None),
+            )
         )
-        for run in runs
-    )
     columns = ("repetition", "conserved", "rows", "duration", "rows/s", "DLQ rows", "CPU withheld")
-    return Table("Repetitions", columns, rows, 2)
+    return Table("Repetitions", columns, tuple(rows), 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.compare import Comparison, compare, subject_of
@@ -12,7 +12,7 @@ from harness.report.gate_page import gate_page
 from harness.report.page import Page, write_page
 from harness.report.run_page import run_page
 from harness.report.suite_page import suite_page
-from harness.results import Stored, read_stored
+from harness.results import GateResult, LoadedResult, RunResult, Stored, SuiteResult, read_stored
 
 REPORT = "report.html"
 
@@ -23,17 +23,20 @@ def write_report(folder: Path) -> Path:
     Raises UsageError where there is no result, or one that no page is known for.
     """
     stored = read_stored(folder)
-    pages: dict[str, Callable[[Stored], Page]] = {
-        "run": run_page,
-        "load": run_page,
-        "saturation": run_page,
-        "suite": suite_page,
-        "gate": gate_page,
-    }
-    if stored.kind not in pages:
-        known = ", ".join(pages)
-        raise UsageError(f"{stored.path} is a result of kind {stored.kind!r}", hint=f"reports are made of: {known}")
-    return write_page(pages[stored.kind](stored), stored.folder / REPORT)
+    document = stored.document
+    page: Page
+    if isinstance(document, RunResult | LoadedResult):
+        page = run_page(Stored(stored.path, document))
+    elif isinstance(document, SuiteResult):
+        page = suite_page(Stored(stored.path, document))
+    elif isinstance(document, GateResult):
+        page = gate_page(Stored(stored.path, document))
+    else:
+        raise UsageError(
+            f"{stored.path} is a result of kind {document.kind!r}",
+            hint="reports are made of: run, load, saturation, suite, gate",
+        )
+    return write_page(page, stored.folder / REPORT)
 
 
 def write_comparison(folders: Sequence[Path], target: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.corpus import CorpusSpec
 from harness.errors import UsageError
-from harness.gate.model import Policy
+from harness.gate_policy import Policy
 from harness.load.schedule import LoadSpec
 from harness.metrics import run_metrics
 

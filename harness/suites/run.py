@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -25,14 +23,26 @@ from harness.experiments.record import LOGS, recorded
 from harness.experiments.reporter import Reporter
 from harness.experiments.upload_run import UploadExperiment, generated_input
 from harness.fingerprint import fingerprint
-from harness.gate.document import figure
 from harness.load.locust_process import LocustOptions, free_port
-from harness.results import save_result, void_reason
-from harness.suites.aggregate import aggregate, is_conserved
+from harness.metrics import figure
+from harness.results import (
+    AGGREGATE,
+    AuditFigures,
+    CleanerFigures,
+    CleanResult,
+    CorpusFigures,
+    InsertResult,
+    LoadResult,
+    Result,
+    RunResult,
+    SuiteResult,
+    save_result,
+)
+from harness.suites.aggregate import aggregate
 from harness.suites.model import Kind, Suite
 
-Execute = Callable[[Suite, "SuiteOptions", Path], Mapping[str, Any]]
-"""Runs one repetition in a folder and returns what its `result.json` holds."""
+Execute = Callable[[Suite, "SuiteOptions", Path], Result]
+"""Runs one repetition in a folder, which then holds its result, and returns that."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +62,14 @@ class SuiteOptions:
             self.console.print(text, highlight=False, soft_wrap=True)
 
 
-def run_suite(suite: Suite, options: SuiteOptions, folder: Path, execute: Execute | None = None) -> dict[str, Any]:
+def run_suite(suite: Suite, options: SuiteOptions, folder: Path, execute: Execute | None = None) -> SuiteResult:
     """Run a suite and write `aggregate.json` and a folder for every repetition; returns the aggregate.
 
     Ends early where a repetition, a warm-up included, is not conserved: the aggregate then says so. Raises what a
     repetition raises, and EnvironmentProblem where the figures of one are void; the results of those before it stay.
     """
     run_one = execute or _EXECUTORS[suite.kind]
-    results: dict[str, Mapping[str, Any]] = {}
+    results: dict[str, Result] = {}
     lost = False
     for number in range(1, suite.warmup + suite.repetitions + 1):
         warming = number <= suite.warmup
@@ -70,39 +80,37 @@ def run_suite(suite: Suite, options: SuiteOptions, folder: Path, execute: Execut
         place.mkdir()
         with recorded(place):
             result = run_one(suite, options, place)
-        lost = not is_conserved(result)
+        lost = not result.conserved
         if lost or not warming:
             results[name] = result
         if lost:
             options.say(f"[bold red]{what}: rows are not where they must be; ending here[/]")
             break
-        if not warming and (reason := void_reason(result)):
+        if not warming and (reason := result.figures_void_reason):
             raise EnvironmentProblem(
                 f"the figures of {what} are void: {reason}", hint="run the suite again and keep the machine awake"
             )
-    document = {"run": folder.name, **aggregate(suite, options.engine, results, fingerprint())}
-    (folder / "aggregate.json").write_text(json.dumps(document, indent=2) + "\n")
-    return document
+    found = aggregate(folder.name, suite, options.engine, results, fingerprint())
+    save_result(folder, found, AGGREGATE)
+    return found
 
 
-def print_aggregate(console: Console, document: Mapping[str, Any]) -> None:
+def print_aggregate(console: Console, found: SuiteResult) -> None:
     """Print every metric with its median and spread."""
-    metrics = document["metrics"]
-    intervals = {m["interval"] for m in metrics.values()}
+    intervals = {m.interval for m in found.metrics.values()}
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("metric", no_wrap=True)
     for name in ("median", "unit", " or ".join(sorted(intervals)) or "range", "spread"):
         table.add_column(name, justify="right")
-    for name, m in metrics.items():
-        limits = f"{figure(m['low'])} to {figure(m['high'])}"
-        table.add_row(name, figure(m["median"]), m["unit"], limits, f"{m['spread']:.0%}")
+    for name, m in found.metrics.items():
+        table.add_row(name, figure(m.median), m.unit, f"{figure(m.low)} to {figure(m.high)}", f"{m.spread:.0%}")
     console.print()
     console.print(table)
-    if document["incomplete"]:
-        console.print(f"not in every repetition: {', '.join(document['incomplete'])}", soft_wrap=True)
-    count = len(document["repetitions"])
-    state = "[green]conserved[/]" if document["conserved"] else "[bold red]not conserved[/]"
-    console.print(f"\n{document['suite']}: {count} repetition{'s' if count != 1 else ''}, {state}", highlight=False)
+    if found.incomplete:
+        console.print(f"not in every repetition: {', '.join(found.incomplete)}", soft_wrap=True)
+    count = len(found.repetitions)
+    state = "[green]conserved[/]" if found.conserved else "[bold red]not conserved[/]"
+    console.print(f"\n{found.suite}: {count} repetition{'s' if count != 1 else ''}, {state}", highlight=False)
 
 
 def _engine(options: SuiteOptions, folder: Path) -> Engine:
@@ -123,14 +131,14 @@ def _reporter(options: SuiteOptions) -> Reporter:
     return Reporter(options.console, quiet=options.quiet)
 
 
-def _run(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+def _run(suite: Suite, options: SuiteOptions, folder: Path) -> RunResult:
     setting, reporter = Setting(dict(suite.parameters)), _reporter(options)
     file = generated_input(suite.corpus, setting, reporter, room_here=_room_here(options))
     with _engine(options, folder) as engine:
-        return conduct(UploadExperiment(file, setting, ceiling=False), engine, folder, reporter).result
+        return conduct(UploadExperiment(file, setting, baseline=False), engine, folder, reporter).result
 
 
-def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+def _load(suite: Suite, options: SuiteOptions, folder: Path) -> LoadResult:
     load = suite.load
     if _room_here(options):
         refuse_if_too_many(rows_of(load.spec), "the load")
@@ -139,20 +147,18 @@ def _load(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any
     asked = LoadOptions(load.spec, load.warmup, locust, Setting(dict(suite.parameters)))
     with _engine(options, folder) as engine:
         finished = conduct(LoadExperiment(asked), engine, folder, _reporter(options))
-    if not finished.conserved:
-        # The warm-up's files are audited apart; its loss is the repetition's.
-        return {**finished.result, "audit": {**finished.result["audit"], "conserved": False}}
-    require_uploaded(finished.examined.finding, folder)
+    if finished.conserved:
+        require_uploaded(finished.examined.finding, folder)
     return finished.result
 
 
-def _insert(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+def _insert(suite: Suite, options: SuiteOptions, folder: Path) -> InsertResult:
     experiment = InsertExperiment(suite.corpus, Setting(dict(suite.parameters)), room_here=_room_here(options))
     with _engine(options, folder) as engine:
         return conduct(experiment, engine, folder, Reporter(options.console, quiet=True)).result
 
 
-def _clean(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+def _clean(suite: Suite, options: SuiteOptions, folder: Path) -> CleanResult:
     from harness.bench.clean import run_clean_bench
 
     path, manifest = cached(suite.corpus)
@@ -161,21 +167,20 @@ def _clean(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, An
     if ours.missing:
         raise EnvironmentProblem(f"our own cleaner did not run: {ours.missing}")
     conserved = ours.rows == manifest.rows
-    result = {
-        "kind": "clean",
-        "spec": suite.corpus.to_json(),
-        "corpus": {"file_bytes": manifest.file_bytes, "sha256": manifest.sha256, "checksum": manifest.checksum},
-        "fingerprint": fingerprint(),
-        "cleaners": [vars(c) for c in cleaners],
-        "audit": {
-            "conserved": conserved,
-            "as_expected": conserved,
-            "rows": ours.rows,
-            "dead_letters": {},
-            "problems": {} if conserved else {"lost": manifest.rows - ours.rows},
-        },
-    }
-    save_result(folder, {"run": folder.name, **result})
+    result = CleanResult(
+        run=folder.name,
+        spec=suite.corpus.to_json(),
+        corpus=CorpusFigures(file_bytes=manifest.file_bytes, sha256=manifest.sha256, checksum=manifest.checksum),
+        fingerprint=fingerprint(),
+        cleaners=[CleanerFigures(**vars(cleaner)) for cleaner in cleaners],
+        audit=AuditFigures(
+            conserved=conserved,
+            as_expected=conserved,
+            rows=ours.rows,
+            problems={} if conserved else {"lost": manifest.rows - ours.rows},
+        ),
+    )
+    save_result(folder, result)
     return result
 
 

@@ -28,9 +28,10 @@ from harness.console import console as make_console
 from harness.entry import enter
 from harness.errors import EnvironmentProblem, UsageError
 from harness.gate.decide import differences_of, rule
-from harness.gate.model import Planned, Policy, Side, Trial, Verdict
+from harness.gate.model import Planned, Side, Trial, Verdict
 from harness.gate.trees import PACKAGES, Tree, materialise
 from harness.gate.trial import ProcessTrials, Workload, workspace
+from harness.gate_policy import Policy
 from harness.metrics import Direction, Metric
 from harness.stats.paired import SEED, is_regressed, smallest_detectable_change
 from harness.suites.model import load_suite

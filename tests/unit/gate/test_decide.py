@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from harness.errors import ExitCode, UsageError
 from harness.gate.decide import complete_pairs, decide
-from harness.gate.model import Planned, Policy, Side, Trial, Verdict, plan
+from harness.gate.model import Planned, Side, Trial, Verdict, plan
+from harness.gate_policy import Policy
 from tests.unit.gate.support import CPU, RATE, jitter, metrics, sides, trial
 
 POLICY = Policy(pairs=12, deciding=(RATE, CPU))

@@ -10,7 +10,8 @@ from rich.console import Console
 from harness.gate.decide import decide
 from harness.gate.display import GateProgress, print_outcome
 from harness.gate.gate import Outcome, run_gate
-from harness.gate.model import Planned, Policy, Trial
+from harness.gate.model import Planned, Trial
+from harness.gate_policy import Policy
 from tests.unit.gate.support import CPU, RATE, jitter, metrics, trial
 
 POLICY = Policy(pairs=10, warmup=1, deciding=(RATE, CPU))

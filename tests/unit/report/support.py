@@ -1,4 +1,4 @@
-"""Frozen results of schema 2, and small ones made by hand."""
+"""Results that an earlier version really wrote, brought up to this one, and small ones made by hand."""
 
 from __future__ import annotations
 
@@ -7,29 +7,101 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from harness.results import SCHEMA_VERSION, Stored
+import msgspec
+
+from harness.results import (
+    SCHEMA_VERSION,
+    AuditFigures,
+    Document,
+    GateResult,
+    InsertResult,
+    LoadResult,
+    RunResult,
+    SaturationResult,
+    Stored,
+    document_of,
+    read_stored,
+)
 
 DATA = Path(__file__).parent / "data"
 HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&{{7*7}}|`@all`"
 """A text from outside that tries every way out."""
 
 
+Kind = TypeVar("Kind", bound=Document)
+
+
 def frozen(name: str) -> dict[str, Any]:
-    """Return a copy of the frozen result `run` or `load`."""
-    return dict(json.loads((DATA / name / "result.json").read_text()))
+    """Return the frozen result `run` or `load` as plain data of this version."""
+    return dict(msgspec.to_builtins(document_of(json.loads((DATA / name / "result.json").read_text()))))
 
 
-def stored(data: Mapping[str, Any], path: Path = Path("runs/a/result.json")) -> Stored:
-    return Stored(path, data)
+def typed(data: Mapping[str, Any], kind: type[Kind]) -> Kind:
+    """Return plain data as the result that it is."""
+    found = document_of(data)
+    assert isinstance(found, kind)
+    return found
+
+
+def run_of(**changed: Any) -> RunResult:
+    """Return the frozen run with fields changed as `altered` does."""
+    return typed(altered(frozen("run"), **changed), RunResult)
+
+
+def load_of(**changed: Any) -> LoadResult:
+    """Return the frozen load with fields changed as `altered` does."""
+    return typed(altered(frozen("load"), **changed), LoadResult)
+
+
+def saturation_of() -> SaturationResult:
+    """Return a search made of the frozen load, in which one rate was sustained."""
+    load = {name: value for name, value in frozen("load").items() if name != "latencies"}
+    found = {
+        "rows_per_second": 100.0,
+        "not_sustained_rows_per_second": 200.0,
+        "resolution": 0.1,
+        "ended_by": "resolution",
+        "step_seconds": 45.0,
+        "budget_seconds": 240.0,
+        "steps": [],
+    }
+    return typed({**load, "kind": "saturation", "saturation": found}, SaturationResult)
+
+
+def insert_of() -> InsertResult:
+    """Return an insert-only result made of the frozen run."""
+    shared = {name: getattr(run_of(), name) for name in InsertResult.__struct_fields__ if hasattr(RunResult, name)}
+    return InsertResult(**{**shared, "insert_seconds": 3.0})
+
+
+def audit_of(**changed: Any) -> AuditFigures:
+    """Return the frozen run's audit with fields changed."""
+    return msgspec.structs.replace(run_of().audit, **changed)
+
+
+def gate_of(verdict: str = "regressed", **changed: Any) -> GateResult:
+    """Return `gate_result` as a result."""
+    return typed({**gate_result(verdict), **changed}, GateResult)
+
+
+def stored(document: Kind, path: Path = Path("runs/a/result.json")) -> Stored[Kind]:
+    return Stored(path, document)
+
+
+def read(place: Path, kind: type[Kind]) -> Stored[Kind]:
+    """Return a stored result, which must be of this kind."""
+    found = read_stored(place)
+    assert isinstance(found.document, kind)
+    return Stored(found.path, found.document)
 
 
 def copy_of(name: str, target: Path, **changed: Any) -> Path:
     """Copy the frozen folder, with top-level fields of its result changed; returns the new folder."""
     shutil.copytree(DATA / name, target)
     path = target / "result.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    path.write_text(json.dumps({**frozen(name), **changed}))
     return target
 
 

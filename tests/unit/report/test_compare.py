@@ -13,12 +13,12 @@ from harness.compare import Measured, Subject, compare, subject_of
 from harness.compare.model import SINGLE_NOTE
 from harness.errors import ExitCode, UsageError
 from harness.results import read_stored
-from tests.unit.report.support import altered, frozen, gate_result, stored, suite_folder
+from tests.unit.report.support import frozen, gate_of, load_of, run_of, stored, suite_folder
 
 
 def subject(name: str = "a", **changed: Any) -> Subject:
     """Return the frozen run as a subject, with fields of its result changed."""
-    return subject_of(stored(altered({**frozen("run"), "run": name}, **changed)))
+    return subject_of(stored(run_of(run=name, **changed)))
 
 
 def with_metrics(name: str, **metrics: Measured) -> Subject:
@@ -95,7 +95,7 @@ def test_compare_when_conditions_differ_refuses_and_names_them_even_when_forced(
 
 
 def test_compare_when_kinds_differ_refuses() -> None:
-    load = subject_of(stored({**frozen("load"), "run": "b"}))
+    load = subject_of(stored(load_of(run="b")))
     with pytest.raises(UsageError, match="kind is run in a and load in b"):
         compare([subject("a"), load])
 
@@ -145,19 +145,19 @@ def test_subject_when_a_repetition_is_missing_says_which(tmp_path: Path) -> None
 
 def test_subject_when_the_kind_has_no_figures_says_so() -> None:
     with pytest.raises(UsageError, match="kind 'gate'"):
-        subject_of(stored(gate_result()))
+        subject_of(stored(gate_of()))
 
 
 def test_subject_when_a_load_does_not_hold_the_number_of_arrivals_against_another() -> None:
-    load = frozen("load")
-    other = altered(load, audit__rows=load["audit"]["rows"] + 1, corpus__file_bytes=1)
-    subjects = [subject_of(stored({**r, "run": n})) for n, r in (("a", load), ("b", other))]
+    load = load_of(run="a")
+    other = load_of(run="b", audit__rows=load.audit.rows + 1, corpus__file_bytes=1)
+    subjects = [subject_of(stored(one)) for one in (load, other)]
     assert len(compare(subjects).subjects) == 2
 
 
 @pytest.mark.parametrize("force", [False, True])
 def test_compare_when_figures_are_void_refuses_whatever_is_forced(force: bool) -> None:
-    slept = subject("b", **{"figures_void": True, "figures_void_reason": "this machine slept for 240 s"})
+    slept = subject("b", figures_void_reason="this machine slept for 240 s")
     assert slept.metrics == {}
     with pytest.raises(UsageError, match="the figures of b are void: this machine slept for 240 s"):
         compare([subject("a"), slept], force=force)
@@ -166,13 +166,6 @@ def test_compare_when_figures_are_void_refuses_whatever_is_forced(force: bool) -
 def test_compare_when_a_repetition_of_a_suite_is_void_refuses(tmp_path: Path) -> None:
     folders = [suite_folder(tmp_path / name) for name in ("a", "b")]
     path = folders[1] / "02" / "result.json"
-    path.write_text(
-        json.dumps(
-            {
-                **json.loads(path.read_text()),
-                **{"figures_void": True, "figures_void_reason": "this machine slept for 240 s"},
-            }
-        )
-    )
+    path.write_text(json.dumps({**json.loads(path.read_text()), "figures_void_reason": "this machine slept for 240 s"}))
     with pytest.raises(UsageError, match="the figures of b are void"):
         compare([subject_of(read_stored(folder)) for folder in folders])

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from harness.report.diagnosis import limits_of
 from harness.report.series import Series, columns
-from harness.results import read_lines
-from tests.unit.report.support import DATA, frozen
+from harness.results import WatchedResult, read_lines
+from tests.unit.report.support import DATA, load_of, run_of
 
 STAGES = ("clean", "insert", "capture", "process", "update")
-RESULT: dict[str, Any] = {
-    "kind": "run",
-    "fingerprint": {"cores": 2},
-    "engine": {"name": "embedded", "limits": {"concurrency profile": "local"}},
-    "harness_cpu_share": 0.03,
-}
+RESULT = run_of(
+    fingerprint__cores=2,
+    engine__limits={"concurrency profile": "local"},
+    harness_cpu_share=0.03,
+)
 
 
 def series(
@@ -40,8 +40,8 @@ def series(
     return columns([{**line, "elapsed": float(i)} for i in range(looks)])
 
 
-def about(found: Series, **changed: Any) -> list[str]:
-    return [limit.about for limit in limits_of(found, {**RESULT, **changed})]
+def about(found: Series, result: WatchedResult = RESULT) -> list[str]:
+    return [limit.about for limit in limits_of(found, result)]
 
 
 def test_limits_when_nothing_stands_out_say_so() -> None:
@@ -49,7 +49,7 @@ def test_limits_when_nothing_stands_out_say_so() -> None:
 
 
 def test_limits_when_a_load_was_kept_up_with_name_the_load() -> None:
-    assert about(series(), kind="load") == ["load"]
+    assert about(series(), load_of(harness_cpu_share=0.03)) == ["load"]
 
 
 def test_limits_when_there_is_no_series_say_that() -> None:
@@ -111,18 +111,20 @@ def test_limits_when_concurrency_is_unknown_say_nothing_of_it() -> None:
 
 
 def test_limits_when_localstack_ran_it_quote_its_limit() -> None:
-    engine = {"name": "localstack", "limits": {"concurrency": "one batch at a time"}}
-    found = limits_of(series(), {**RESULT, "engine": engine})
+    result = run_of(
+        engine__name="localstack", engine__limits={"concurrency": "one batch at a time"}, harness_cpu_share=0.03
+    )
+    found = limits_of(series(), result)
     assert [limit.about for limit in found] == ["engine", "unknown"]
     assert "one batch at a time" in found[0].evidence
 
 
 @pytest.mark.parametrize(("share", "named"), [(0.05, False), (0.06, True)])
 def test_limits_when_the_harness_takes_much_say_so(share: float, named: bool) -> None:
-    assert ("harness" in about(series(), harness_cpu_share=share)) is named
+    assert ("harness" in about(series(), replace(RESULT, harness_cpu_share=share))) is named
 
 
 def test_limits_when_read_from_a_frozen_run_rest_on_its_figures() -> None:
-    found = limits_of(columns(read_lines(DATA / "run" / "timeseries.jsonl")).until(10.0), frozen("run"))
+    found = limits_of(columns(read_lines(DATA / "run" / "timeseries.jsonl")).until(10.0), run_of())
     assert found
     assert all(any(c.isdigit() for c in limit.headline + limit.evidence) for limit in found)

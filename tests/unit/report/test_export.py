@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from harness.compare import Measured, Subject, subject_of
 from harness.errors import UsageError
 from harness.export import bencher, checks_of, gate_markdown, github_action_benchmark, junit, markdown
 from harness.export.markdown import escape
-from harness.results import read_stored
-from tests.unit.report.support import HOSTILE, altered, frozen, gate_result, stored, suite_folder
+from harness.results import AuditFigures, read_stored
+from tests.unit.report.support import HOSTILE, frozen, gate_of, load_of, run_of, stored, suite_folder
 
 FIGURES = {
     "insert_rows_per_second": Measured("rows/s", "higher", 2000.0, 1900.0, 2100.5),
@@ -24,7 +25,7 @@ FIGURES = {
 
 
 def subject(**changed: Any) -> Subject:
-    found = subject_of(stored(altered({**frozen("run"), "run": "r1"}, **changed)))
+    found = subject_of(stored(run_of(run="r1", **changed)))
     return replace(found, metrics=FIGURES)
 
 
@@ -66,7 +67,7 @@ def test_benchmark_name_when_it_is_a_suite_is_the_suites(tmp_path: Path) -> None
 
 
 def test_junit_when_conserved_has_seven_passing_cases() -> None:
-    root = ElementTree.fromstring(junit([frozen("run")]))
+    root = ElementTree.fromstring(junit([run_of()]))
     assert (root.tag, root.get("tests"), root.get("failures")) == ("testsuites", "7", "0")
     (suite,) = root
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("7", "0", "0")
@@ -79,14 +80,13 @@ def test_junit_when_rows_are_lost_fails_that_check_with_the_findings() -> None:
         {"row": 17, "problem": "lost", "detail": "in no place", "key": "uploads/a.csv"},
         {"row": 18, "problem": "wrong value", "detail": "amount", "key": ""},
     ]
-    result = altered(
-        frozen("run"),
+    result = run_of(
         audit__conserved=False,
         audit__problems={"lost": 2, "wrong value": 1},
         audit__findings=findings,
-        audit__updated=frozen("run")["audit"]["updated"] - 2,
+        audit__updated=(run_of().audit.updated or 0) - 2,
     )
-    root = ElementTree.fromstring(junit([result, frozen("load")]))
+    root = ElementTree.fromstring(junit([result, load_of()]))
     assert root.get("failures") == "3"
     failed = {
         case.get("name"): case.find("failure") for case in root.iter("testcase") if case.find("failure") is not None
@@ -104,7 +104,7 @@ def test_junit_when_rows_are_lost_fails_that_check_with_the_findings() -> None:
 
 def test_junit_when_a_finding_holds_what_xml_cannot_still_is_xml() -> None:
     finding = {"row": 1, "problem": "lost", "detail": f"\x00\x1b[31m\ud800 {HOSTILE}", "key": "\uffff"}
-    result = altered(frozen("run"), audit__problems={"lost": 1}, audit__findings=[finding], audit__conserved=False)
+    result = run_of(audit__problems={"lost": 1}, audit__findings=[finding], audit__conserved=False)
     root = ElementTree.fromstring(junit([result]))
     failure = root.find(".//failure")
     assert failure is not None
@@ -114,14 +114,14 @@ def test_junit_when_a_finding_holds_what_xml_cannot_still_is_xml() -> None:
 
 
 def test_checks_when_a_problem_is_new_to_them_fail_one_of_its_own() -> None:
-    result = altered(frozen("run"), audit__problems={"melted": 4}, audit__conserved=False)
+    result = run_of(audit__problems={"melted": 4}, audit__conserved=False)
     assert [(c.name, c.failure) for c in checks_of(result) if c.failure] == [
         ("no row is found to be 'melted'", "4 × melted")
     ]
 
 
 def test_checks_when_the_audit_says_no_without_a_reason_fail_all_the_same() -> None:
-    result = altered(frozen("run"), audit__conserved=False)
+    result = run_of(audit__conserved=False)
     assert [c.failure for c in checks_of(result) if c.failure] == ["the audit says that rows are not conserved"]
 
 
@@ -136,14 +136,14 @@ def test_checks_when_the_audit_says_no_without_a_reason_fail_all_the_same() -> N
     ],
 )
 def test_checks_when_it_is_a_load_look_at_its_uploads(changed: dict[str, Any], failed: list[str]) -> None:
-    checks = checks_of(altered(frozen("load"), **changed))
+    checks = checks_of(load_of(**changed))
     assert len(checks) == 10 + ("warmup_audit" in changed)
     assert [c.failure for c in checks if c.failure] == failed
 
 
 def test_checks_when_a_suite_looked_at_one_stage_only_take_its_word() -> None:
-    audit = {"conserved": False, "as_expected": False, "rows": 5, "dead_letters": {}, "problems": {"lost": 2}}
-    failures = {c.name: c.failure for c in checks_of({"kind": "insert", "audit": audit}) if c.failure}
+    audit = AuditFigures(conserved=False, as_expected=False, rows=5, problems={"lost": 2})
+    failures = {c.name: c.failure for c in checks_of(msgspec.structs.replace(run_of(), audit=audit)) if c.failure}
     assert failures == {"no row is lost": "2 × lost", "every row is where the suite ends": "rows are missing"}
 
 
@@ -191,7 +191,7 @@ def test_escape_when_text_would_be_markup_shows_it_as_it_is(text: str, shown: st
 
 
 def test_gate_markdown_when_regressed_says_what_and_by_how_much() -> None:
-    text = gate_markdown(gate_result())
+    text = gate_markdown(gate_of())
     assert text.startswith("### ❌ Regression gate: Regressed")
     assert "- pipeline_rows_per_second costs 17.6% more" in text
     assert (
@@ -203,18 +203,11 @@ def test_gate_markdown_when_regressed_says_what_and_by_how_much() -> None:
 
 
 def test_gate_markdown_when_passed_has_the_other_mark() -> None:
-    assert gate_markdown(gate_result("pass")).startswith("### ✅ Regression gate: No regression found")
+    assert gate_markdown(gate_of("pass")).startswith("### ✅ Regression gate: No regression found")
 
 
 def test_exports_when_figures_are_void_refuse_figures_and_say_why_in_words() -> None:
-    slept = subject_of(
-        stored(
-            altered(
-                {**frozen("run"), "run": "r1"},
-                **{"figures_void": True, "figures_void_reason": "this machine slept for 240 s"},
-            )
-        )
-    )
+    slept = subject_of(stored(run_of(run="r1", figures_void_reason="this machine slept for 240 s")))
     for export in (bencher, lambda one: github_action_benchmark(one, "bigger")):
         with pytest.raises(UsageError, match="the figures of r1 are void: this machine slept for 240 s"):
             export(slept)

@@ -12,6 +12,7 @@ from typing import Any
 
 import plotly.graph_objects
 import pytest
+from msgspec.structs import replace
 
 from harness.compare import compare, subject_of
 from harness.errors import UsageError
@@ -30,18 +31,35 @@ from harness.report.sections import (
     verdict_of,
 )
 from harness.report.suite_page import suite_page
-from harness.results import read_stored
+from harness.results import (
+    AuditFigures,
+    CleanResult,
+    GateResult,
+    Latencies,
+    LatencyFigures,
+    LoadResult,
+    RunResult,
+    SuiteResult,
+    read_stored,
+    save_result,
+)
 from tests.unit.report.support import (
     DATA,
     HOSTILE,
     altered,
+    audit_of,
     copy_of,
     frozen,
+    gate_of,
     gate_result,
     hostile,
+    load_of,
+    run_of,
     stored,
     suite_folder,
+    typed,
 )
+from tests.unit.report.support import read as opened
 
 
 class Reader(HTMLParser):
@@ -87,10 +105,10 @@ def every_page(folder: Path) -> dict[str, Page]:
     suite_folder(folder / "suite")
     subjects = [subject_of(read_stored(copy_of("run", folder / name, run=name))) for name in ("a", "b")]
     return {
-        "run": run_page(read_stored(DATA / "run")),
-        "load": run_page(read_stored(DATA / "load")),
-        "suite": suite_page(read_stored(folder / "suite")),
-        "gate": gate_page(stored(gate_result())),
+        "run": run_page(opened(DATA / "run", RunResult)),
+        "load": run_page(opened(DATA / "load", LoadResult)),
+        "suite": suite_page(opened(folder / "suite", SuiteResult)),
+        "gate": gate_page(stored(gate_of())),
         "comparison": comparison_page(compare(subjects)),
     }
 
@@ -138,8 +156,8 @@ def test_page_when_everything_from_outside_is_hostile_still_holds(tmp_path: Path
     if kind == "gate":
         gate = hostile(gate_result())
         gate["versions"] = {HOSTILE: HOSTILE}
-        gate["verdict"] = "regressed"
-        html = render(gate_page(stored(gate)))
+        gate |= {"kind": "gate", "verdict": "regressed"}
+        html = render(gate_page(stored(typed(gate, GateResult))))
     elif kind in ("run", "load"):
         result = hostile(frozen(kind))
         result["kind"] = kind
@@ -147,7 +165,8 @@ def test_page_when_everything_from_outside_is_hostile_still_holds(tmp_path: Path
         result["audit"]["problems"] = {HOSTILE: 1}
         result["audit"]["findings"] = [{"row": 1, "problem": HOSTILE, "detail": HOSTILE, "key": HOSTILE}]
         result["spec"] = {"file": HOSTILE}
-        html = render(run_page(stored(result, tmp_path / "result.json")))
+        page_of = typed(result, RunResult) if kind == "run" else typed(result, LoadResult)
+        html = render(run_page(stored(page_of, tmp_path / "result.json")))
     else:
         folder = suite_folder(tmp_path / "suite")
         for path in folder.rglob("*.json"):
@@ -155,7 +174,7 @@ def test_page_when_everything_from_outside_is_hostile_still_holds(tmp_path: Path
             kept = {name: data[name] for name in ("kind", "schema_version", "repetitions", "metrics") if name in data}
             path.write_text(json.dumps({**hostile(data), **kept}))
         if kind == "suite":
-            html = render(suite_page(read_stored(folder)))
+            html = render(suite_page(opened(folder, SuiteResult)))
         else:
             html = write_comparison([folder, folder], tmp_path / "c.html").read_text()
     page = read(html)
@@ -167,13 +186,13 @@ def test_page_when_everything_from_outside_is_hostile_still_holds(tmp_path: Path
 
 
 def test_page_when_the_text_is_a_template_does_not_run_it() -> None:
-    html = render(run_page(stored(altered(frozen("run"), spec={"file": "{{7*7}}.csv"}))))
+    html = render(run_page(stored(run_of(spec={"file": "{{7*7}}.csv"}))))
     assert "{{7*7}}.csv" in html
     assert "49.csv" not in html
 
 
 def test_run_page_when_conserved_says_so_with_the_sum() -> None:
-    page = run_page(read_stored(DATA / "run"))
+    page = run_page(opened(DATA / "run", RunResult))
     audit = frozen("run")["audit"]
     assert (page.verdict.tone, page.verdict.word) == ("good", "Conserved")
     assert f"{audit['rows']:,} rows in = {audit['updated']:,} updated" in page.verdict.sentence
@@ -202,7 +221,7 @@ def test_run_page_when_the_engine_does_not_know_concurrency_leaves_those_charts_
         for stage in line["stages"]:
             stage |= {"concurrency": None, "concurrency_limit": None, "cold_starts": None}
     (folder / "timeseries.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    names = [c.name for s in run_page(read_stored(folder)).sections for c in s.charts]
+    names = [c.name for s in run_page(opened(folder, RunResult)).sections for c in s.charts]
     assert "concurrency" not in names
     assert "cold-starts" not in names
     assert "throughput" in names
@@ -211,13 +230,13 @@ def test_run_page_when_the_engine_does_not_know_concurrency_leaves_those_charts_
 def test_run_page_when_there_is_no_series_has_tables_alone(tmp_path: Path) -> None:
     folder = copy_of("run", tmp_path / "run")
     (folder / "timeseries.jsonl").unlink()
-    page = run_page(read_stored(folder))
+    page = run_page(opened(folder, RunResult))
     assert not any(section.charts for section in page.sections)
     assert read(render(page)).scripts == []
 
 
 def test_verdict_when_rows_are_lost_is_bad_and_counts_them() -> None:
-    audit = altered(frozen("run")["audit"], conserved=False, problems={"lost": 3, "wrong value": 1})
+    audit = audit_of(conserved=False, problems={"lost": 3, "wrong value": 1})
     verdict = verdict_of(audit)
     assert (verdict.tone, verdict.word) == ("bad", "Not conserved")
     assert "3 × lost, 1 × wrong value" in verdict.sentence
@@ -234,12 +253,12 @@ def test_verdict_when_rows_are_lost_is_bad_and_counts_them() -> None:
 def test_verdict_when_something_is_missing_says_what(
     changed: dict[str, Any], failed: int, tone: str, word: str
 ) -> None:
-    verdict = verdict_of({**frozen("run")["audit"], **changed}, failed)
+    verdict = verdict_of(audit_of(**changed), failed)
     assert (verdict.tone, verdict.word) == (tone, word)
 
 
 def test_rejected_table_when_rows_were_refused_has_each_reason_with_its_count() -> None:
-    audit = {"quarantined": {"wrong_arity": 12, "empty_row": 2000}, "dead_letters": {"process": {"poison": 3}}}
+    audit = audit_of(quarantined={"wrong_arity": 12, "empty_row": 2000}, dead_letters={"process": {"poison": 3}})
     assert rejected_table(audit).rows == (
         ("quarantine", "empty_row", "2,000"),
         ("quarantine", "wrong_arity", "12"),
@@ -248,15 +267,16 @@ def test_rejected_table_when_rows_were_refused_has_each_reason_with_its_count() 
 
 
 def test_problem_table_when_all_is_well_is_none() -> None:
-    assert problem_table(frozen("run")["audit"]) is None
+    assert problem_table(audit_of()) is None
 
 
 def test_published_table_when_computed_has_the_design_beside_ours() -> None:
-    result = {
-        "audit": {"rows": 100_000},
-        "clean_seconds": 10.0,
-        "stages": {"insert": {"rows_per_second": 2790.0, "seconds": 35.8}},
-    }
+    result = run_of(
+        audit__rows=100_000,
+        clean_seconds=10.0,
+        stages__insert__rows_per_second=2790.0,
+        stages__insert__seconds=35.8,
+    )
     table = published_table(result)
     assert table is not None
     assert table.rows == (
@@ -266,8 +286,8 @@ def test_published_table_when_computed_has_the_design_beside_ours() -> None:
 
 
 def test_latency_table_when_a_percentile_is_not_supported_has_a_dash() -> None:
-    found = {"count": 120, "min": 5.0, "mean": 20.0, "max": 2500.0, "percentiles": {"50": 18.0, "90": 40.0}}
-    (row,) = latency_table({"end_to_end": found}).rows
+    found = LatencyFigures(count=120, min=5.0, mean=20.0, max=2500.0, percentiles={"50": 18.0, "90": 40.0})
+    _, row = latency_table(Latencies(upload=LatencyFigures(count=0), end_to_end=found)).rows
     assert row == ("end to end", "120", "5 ms", "20 ms", "18 ms", "40 ms", "–", "–", "–", "2.50 s")
 
 
@@ -286,9 +306,16 @@ def test_write_report_when_done_leaves_one_page_beside_the_result(tmp_path: Path
     assert page.read_text().startswith("<!doctype html>")
 
 
+def clean_result() -> CleanResult:
+    seen = run_of()
+    audit = AuditFigures(conserved=True, as_expected=True, rows=1)
+    return CleanResult(run="r", spec={}, corpus=seen.corpus, fingerprint=seen.fingerprint, audit=audit, cleaners=[])
+
+
 def test_write_report_when_the_kind_has_no_page_says_which_have(tmp_path: Path) -> None:
+    save_result(tmp_path, clean_result())
     with pytest.raises(UsageError, match="kind 'clean'") as caught:
-        write_report(copy_of("run", tmp_path / "run", kind="clean"))
+        write_report(tmp_path)
     assert "run, load" in caught.value.hint
 
 
@@ -296,7 +323,7 @@ def test_suite_page_when_a_repetition_lost_rows_names_it(tmp_path: Path) -> None
     folder = suite_folder(tmp_path / "suite", conserved=False)
     path = folder / "02" / "result.json"
     path.write_text(json.dumps(altered(json.loads(path.read_text()), audit__conserved=False)))
-    page = suite_page(read_stored(folder))
+    page = suite_page(opened(folder, SuiteResult))
     assert page.verdict.tone == "bad"
     assert "In 02 rows" in page.verdict.sentence
 
@@ -313,36 +340,34 @@ def test_suite_page_when_a_repetition_lost_rows_names_it(tmp_path: Path) -> None
     ],
 )
 def test_gate_page_when_decided_says_the_verdict_in_words(verdict: str, tone: str, word: str) -> None:
-    page = gate_page(stored(gate_result(verdict)))
+    page = gate_page(stored(gate_of(verdict)))
     assert (page.verdict.tone, page.verdict.word) == (tone, word)
     assert page.title == "working tree fedcba987654 with changes against HEAD~1 0123456789ab"
 
 
 def test_gate_page_when_there_are_no_metrics_has_no_charts() -> None:
-    page = gate_page(stored({**gate_result("failed"), "metrics": {}}))
+    page = gate_page(stored(gate_of("failed", metrics={})))
     assert not any(section.charts for section in page.sections)
 
 
 def test_run_page_when_the_warm_up_lost_rows_says_so_first() -> None:
-    load = frozen("load")
-    lost = altered(load["audit"], conserved=False, problems={"lost": 2})
-    page = run_page(stored({**load, "warmup_audit": lost}, DATA / "load" / "result.json"))
+    load = load_of()
+    lost = replace(load.audit, conserved=False, problems={"lost": 2})
+    page = run_page(stored(replace(load, warmup_audit=lost), DATA / "load" / "result.json"))
     assert (page.verdict.tone, page.verdict.word) == ("bad", "Warm-up: not conserved")
     assert "2 × lost" in page.verdict.sentence
-    assert run_page(stored({**load, "warmup_audit": load["audit"]})).verdict.word == "Conserved"
+    assert run_page(stored(replace(load, warmup_audit=load.audit))).verdict.word == "Conserved"
 
 
 def test_run_page_when_figures_are_void_says_so_first() -> None:
-    page = run_page(
-        stored(altered(frozen("run"), **{"figures_void": True, "figures_void_reason": "this machine slept for 240 s"}))
-    )
+    page = run_page(stored(run_of(figures_void_reason="this machine slept for 240 s")))
     assert (page.verdict.tone, page.verdict.word) == ("warn", "Conserved; figures void")
     assert "mean nothing: this machine slept for 240 s" in page.verdict.sentence
     assert "this machine slept for 240 s" in render(page)
 
 
 def test_unattributed_table_when_messages_name_no_row_lists_them_and_the_verdict_says_so() -> None:
-    audit = altered(frozen("run")["audit"], unattributed={"clean": {"no JSON": 2, "JSON null": 1}})
+    audit = audit_of(unattributed={"clean": {"no JSON": 2, "JSON null": 1}})
     table = unattributed_table(audit)
     assert table is not None
     assert table.rows == (("clean DLQ", "JSON null", "1"), ("clean DLQ", "no JSON", "2"))
@@ -353,14 +378,14 @@ def test_unattributed_table_when_messages_name_no_row_lists_them_and_the_verdict
 
 def test_object_table_when_clean_said_how_it_read_has_delimiters_and_refusals() -> None:
     notes = {"delimiter": {"semicolon": 2}, "rejected": {"blank_header: the first line is blank": 1}}
-    table = object_table(altered(frozen("run"), stages__clean__notes=notes))
+    table = object_table(run_of(stages__clean__notes=notes))
     assert table is not None
     assert table.rows == (
         ("delimiter", "semicolon", "2"),
         ("refused as a whole", "blank_header: the first line is blank", "1"),
     )
-    assert object_table(frozen("run")) is None
+    assert object_table(run_of()) is None
 
 
 def test_unattributed_table_when_a_result_is_of_before_is_none() -> None:
-    assert unattributed_table(frozen("run")["audit"]) is None
+    assert unattributed_table(audit_of()) is None

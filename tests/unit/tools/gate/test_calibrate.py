@@ -15,7 +15,8 @@ import pytest
 from rich.console import Console
 
 from harness.errors import EnvironmentProblem, UsageError
-from harness.gate.model import Planned, Policy, Side, Trial, Verdict
+from harness.gate.model import Planned, Side, Trial, Verdict
+from harness.gate_policy import Policy
 from tests.unit.gate.support import CPU, RATE, metrics, trial
 from tools.gate import calibrate
 from tools.gate.calibrate import collect, draw, found_by, read
