@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.errors import TemplateError
-from harness.lambda_service.concurrency import MIN_MAXIMUM_CONCURRENCY
+from harness.lambda_service.concurrency import (
+    DEFAULT_MAX_POLLERS,
+    DEFAULT_MIN_POLLERS,
+    LEAST_POLLERS,
+    MIN_MAXIMUM_CONCURRENCY,
+    MOST_MAX_POLLERS,
+    MOST_MIN_POLLERS,
+)
 from harness.lambda_service.filters import MAX_FILTERS, FilterRefused, compile_filters
 from harness.lambda_service.model import SqsMapping, StreamMapping
 
@@ -47,7 +54,8 @@ def _refused(why: str) -> Property:
 _KAFKA = "the sources here are SQS queues and DynamoDB streams; it is for Kafka"
 _BROKERS = "the sources here are SQS queues and DynamoDB streams; it is for Kafka and Amazon MQ"
 _DOCUMENTS = "the sources here are SQS queues and DynamoDB streams; it is for DocumentDB"
-_POLLERS = "provisioned pollers are not emulated; leave it out, or limit the mapping by ScalingConfig"
+_POLLERS = "as on AWS in the profiles 2021 and 2026; local has as many as suit the cores"
+_POLLER_GROUPS = "the sources here are SQS queues and DynamoDB streams; groups of pollers are for Kafka"
 _METRICS = "no CloudWatch metrics are kept here; leave it out"
 _READ_ONLY = "CloudFormation returns it and takes none"
 
@@ -80,6 +88,13 @@ PROPERTIES: Mapping[str, Property] = {
     "MaximumRecordAgeInSeconds": _stream("60 to 604800, or -1 for no limit"),
     "MaximumRetryAttempts": _stream("0 to 10000, or -1 for no limit"),
     "ParallelizationFactor": _stream("1 to 10"),
+    "ProvisionedPollerConfig": Property("implemented", _POLLERS, ("sqs",)),
+    "ProvisionedPollerConfig.MaximumPollers": Property(
+        "implemented", f"{LEAST_POLLERS} to {MOST_MAX_POLLERS}, {DEFAULT_MAX_POLLERS} where not given", ("sqs",)
+    ),
+    "ProvisionedPollerConfig.MinimumPollers": Property(
+        "implemented", f"{LEAST_POLLERS} to {MOST_MIN_POLLERS}, {DEFAULT_MIN_POLLERS} where not given", ("sqs",)
+    ),
     "ScalingConfig": Property("implemented", "how far the mapping scales", ("sqs",)),
     "ScalingConfig.MaximumConcurrency": Property("implemented", "2 to 1000", ("sqs",)),
     "StartingPosition": _stream("TRIM_HORIZON or LATEST; required for a stream"),
@@ -102,10 +117,7 @@ PROPERTIES: Mapping[str, Property] = {
     "LoggingConfig.SystemLogLevel": _refused(_KAFKA),
     "MetricsConfig": _refused(_METRICS),
     "MetricsConfig.Metrics": _refused(_METRICS),
-    "ProvisionedPollerConfig": _refused(_POLLERS),
-    "ProvisionedPollerConfig.MaximumPollers": _refused(_POLLERS),
-    "ProvisionedPollerConfig.MinimumPollers": _refused(_POLLERS),
-    "ProvisionedPollerConfig.PollerGroupName": _refused(_POLLERS),
+    "ProvisionedPollerConfig.PollerGroupName": _refused(_POLLER_GROUPS),
     "Queues": _refused("the sources here are SQS queues and DynamoDB streams; it is for Amazon MQ"),
     "SelfManagedEventSource": _refused(_KAFKA),
     "SelfManagedEventSource.Endpoints": _refused(_KAFKA),
@@ -215,6 +227,7 @@ class _Reader:
             report_failures=self._reports_failures(),
             filters=self._filters(text_field="body"),
             enabled=self._flag("Enabled", default=True),
+            provisioned_pollers=self._provisioned_pollers(),
         )
 
     def stream_mapping(self, function: str) -> StreamMapping:
@@ -338,6 +351,25 @@ class _Reader:
             if kind != "ReportBatchItemFailures":
                 raise self._refusal(name, f"has {kind!r}, AWS knows ReportBatchItemFailures alone")
         return bool(kinds)
+
+    def _provisioned_pollers(self) -> tuple[int, int] | None:
+        """Return the least and the most pollers, or None where the mapping has none of its own."""
+        path = "ProvisionedPollerConfig"
+        config = self._properties.get(path) or {}
+        if not config:
+            return None
+        if self._properties.get("ScalingConfig") not in _NOTHING:
+            raise self._refusal(path, "does not go with ScalingConfig, as on AWS", hint="leave one of them out")
+        least, most = (
+            self._optional_number(f"{path}.{name}", config.get(name), LEAST_POLLERS, limit) or default
+            for name, limit, default in (
+                ("MinimumPollers", MOST_MIN_POLLERS, DEFAULT_MIN_POLLERS),
+                ("MaximumPollers", MOST_MAX_POLLERS, DEFAULT_MAX_POLLERS),
+            )
+        )
+        if least > most:
+            raise self._refusal(f"{path}.MinimumPollers", f"is {least}, more than MaximumPollers, {most}")
+        return least, most
 
     def _destination(self) -> str:
         path = "DestinationConfig.OnFailure.Destination"

@@ -58,7 +58,10 @@ class AsyncConfig:
 
 @dataclass(frozen=True)
 class SqsMapping:
-    """An SQS event source mapping; defaults are those of AWS::Lambda::EventSourceMapping."""
+    """An SQS event source mapping; defaults are those of AWS::Lambda::EventSourceMapping.
+
+    `provisioned_pollers` is MinimumPollers and MaximumPollers of its ProvisionedPollerConfig.
+    """
 
     mapping_id: str
     function: str
@@ -70,6 +73,7 @@ class SqsMapping:
     report_failures: bool = False
     filters: tuple[str, ...] = ()
     enabled: bool = True
+    provisioned_pollers: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from hdrh.histogram import HdrHistogram
 
 from harness.errors import EngineError
 from harness.lambda_service.activity import Clock, Deadlines, Work
-from harness.lambda_service.concurrency import ConcurrencyLedger
+from harness.lambda_service.concurrency import ConcurrencyLedger, FunctionScaling, admit
 from harness.lambda_service.environment import INIT_TIMEOUT_SECONDS, ExecutionEnvironment, Outcome, Sandbox
 from harness.lambda_service.model import Function
 from harness.lambda_service.runtime_api import error_body
@@ -98,6 +98,7 @@ class EnvironmentPool:
         self._functions: dict[str, Function] = {}
         self._warm: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
         self._busy: set[ExecutionEnvironment] = set()
+        self._scaling: dict[str, FunctionScaling] = defaultdict(FunctionScaling)
         self.work = Work()
         """Invocations of all functions, from before their environment is taken until after it is given back."""
         self.timeouts = Deadlines(clock)
@@ -116,6 +117,7 @@ class EnvironmentPool:
         """Forget a function and close its environments, running ones included."""
         self._functions.pop(name, None)
         self._ledger.forget(name)
+        self._scaling.pop(name, None)
         environments = self._warm.pop(name, []) + [e for e in self._busy if e.function.name == name]
         await asyncio.gather(*(e.close() for e in environments))
 
@@ -130,7 +132,7 @@ class EnvironmentPool:
         if function is None:
             raise UnknownFunction(name)
         figures = self.figures[name]
-        if not self._ledger.try_acquire(name):
+        if not admit(self._ledger, self._scaling[name], name, warm=bool(self._warm[name]), now=self._clock()):
             figures.throttles += 1
             raise Throttled(name)
         figures.max_concurrency = max(figures.max_concurrency, self._ledger.running(name))

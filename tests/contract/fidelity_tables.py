@@ -128,12 +128,20 @@ ITEMS: dict[str, str] = {
     **_each(
         "expression_when_dynamodb_does_not_take_it_is_refused", _EXPRESSIONS, "Update expressions are refused for {}"
     ),
+    "projection_when_given_returns_only_these_paths": "ProjectionExpression with paths",
+    "refusal_when_returned_has_aws_shape": "Errors: HTTP 400, code, request id, CRC 32",
+}
+
+VALUES: dict[str, str] = {
     "number_when_of_38_digits_is_kept_exactly": "Numbers of 38 digits are exact, also in arithmetic",
     "number_when_stored_loses_zeros_that_mean_nothing": "Numbers are stored without zeros that mean nothing",
     **_each("number_when_dynamodb_cannot_hold_it_is_refused", _NUMBERS, "A number is refused: {}"),
     "item_when_larger_than_400_kilobytes_is_refused": "Items of at most 400 KB, names included",
     **_each("item_when_it_breaks_the_rules_is_refused", _ITEMS, "An item is refused, alone and in a batch: {}"),
     **_each("key_when_it_does_not_match_the_schema_is_refused", _KEYS, "A key is refused: {}"),
+}
+
+BATCHES: dict[str, str] = {
     "batch_write_when_of_more_than_25_is_refused_whole": "BatchWriteItem of at most 25, refused whole",
     "batch_when_it_names_an_item_twice_is_refused_whole": "Batches that name an item twice are refused whole",
     "batch_get_when_of_more_than_100_is_refused": "BatchGetItem of at most 100 keys",
@@ -141,8 +149,6 @@ ITEMS: dict[str, str] = {
         "BatchGetItem returns at most 16 MB, and the rest as UnprocessedKeys"
     ),
     "batch_get_when_items_are_absent_leaves_them_out": "BatchGetItem leaves out what is absent",
-    "projection_when_given_returns_only_these_paths": "ProjectionExpression with paths",
-    "refusal_when_returned_has_aws_shape": "Errors: HTTP 400, code, request id, CRC 32",
 }
 
 QUERIES: dict[str, str] = {
@@ -267,6 +273,8 @@ STREAMS: dict[str, str] = {
 
 TABLES: dict[str, dict[str, str]] = {
     "test_tables_items": ITEMS,
+    "test_tables_values": VALUES,
+    "test_tables_batches": BATCHES,
     "test_tables_queries": QUERIES,
     "test_tables_transactions": TRANSACTIONS,
     "test_tables_definitions": DEFINITIONS,
@@ -277,6 +285,8 @@ TABLES: dict[str, dict[str, str]] = {
 
 TITLES = {
     "test_tables_items": "Tables: items",
+    "test_tables_values": "Tables: values and keys",
+    "test_tables_batches": "Tables: batches",
     "test_tables_queries": "Tables: queries, scans, indexes",
     "test_tables_transactions": "Tables: transactions",
     "test_tables_definitions": "Tables: definitions",

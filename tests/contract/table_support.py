@@ -15,6 +15,8 @@ from harness.engines.base import Engine
 NewTable = Callable[..., str]
 """Given settings of `table_request`, returns the name of a new table."""
 KIB = 1024
+KEY = {"id": {"S": "k"}}
+"""The key of the one item that most tests of items have."""
 
 
 def sending_anything(engine: Engine, service: str) -> Any:
@@ -92,3 +94,9 @@ def put_all(client: Any, table: str, items: Sequence[dict[str, Any]]) -> None:
         left = {table: [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]}
         while left:
             left = client.batch_write_item(RequestItems=left)["UnprocessedItems"]
+
+
+def stored(dynamodb: Any, table: str, key: Any = KEY) -> dict[str, Any] | None:
+    """Return an item as a consistent read gives it, or None."""
+    item: dict[str, Any] | None = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+    return item

@@ -1,4 +1,4 @@
-"""Items of DynamoDB tables: what is stored, what is returned, what is refused, through the API alone."""
+"""Items of DynamoDB tables: what is stored, what is returned, which expressions are refused, through the API alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.table_support import KIB, NewTable, put_all, refused
+from tests.contract.table_support import KEY, NewTable, refused, stored
 
-KEY = {"id": {"S": "k"}}
 EVERY_TYPE: dict[str, Any] = {
     **KEY,
     "text": {"S": 'quoted " and \\ é € 😀\n'},
@@ -21,11 +20,6 @@ EVERY_TYPE: dict[str, Any] = {
     "map": {"M": {"list": {"L": [{"N": "1"}, {"M": {}}]}}},
     "list": {"L": []},
 }
-
-
-def stored(dynamodb: Any, table: str, key: Any = KEY) -> dict[str, Any] | None:
-    item: dict[str, Any] | None = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-    return item
 
 
 def test_item_when_put_comes_back_with_every_type(dynamodb: Any, new_table: NewTable) -> None:
@@ -272,169 +266,6 @@ def test_expression_when_dynamodb_does_not_take_it_is_refused(
     with refused("ValidationException"):
         dynamodb.update_item(TableName=table, Key=KEY, **expression)
     assert stored(dynamodb, table) == item
-
-
-def test_number_when_of_38_digits_is_kept_exactly(dynamodb: Any, new_table: NewTable) -> None:
-    table = new_table()
-    exact = ["1" * 38, "-" + "9" * 38, "0." + "7" * 38, "1" * 20 + "." + "3" * 18, "0"]
-    dynamodb.put_item(TableName=table, Item={**KEY, "v": {"L": [{"N": text} for text in exact]}})
-    item = stored(dynamodb, table)
-    assert item is not None
-    assert [value["N"] for value in item["v"]["L"]] == exact
-    added = dynamodb.update_item(
-        TableName=table,
-        Key=KEY,
-        UpdateExpression="SET added = v[0] + :one",
-        ExpressionAttributeValues={":one": {"N": "1"}},
-        ReturnValues="UPDATED_NEW",
-    )
-    assert added["Attributes"]["added"] == {"N": "1" * 37 + "2"}
-
-
-def test_number_when_stored_loses_zeros_that_mean_nothing(dynamodb: Any, new_table: NewTable) -> None:
-    table = new_table(sort="N")
-    dynamodb.put_item(TableName=table, Item={**KEY, "n": {"N": "01.50"}, "v": {"N": "+00.10"}, "w": {"N": "5E2"}})
-    item = stored(dynamodb, table, {**KEY, "n": {"N": "1.5"}})
-    assert item == {**KEY, "n": {"N": "1.5"}, "v": {"N": "0.1"}, "w": {"N": "500"}}
-
-
-BAD_NUMBERS = {"39-digits": "1" * 39, "too-large": "1e126", "too-small": "1e-131", "no-number": "one", "empty": ""}
-
-
-@pytest.mark.parametrize(
-    "number", BAD_NUMBERS.values(), ids=["39-digits", "too-large", "too-small", "no-number", "empty"]
-)
-def test_number_when_dynamodb_cannot_hold_it_is_refused(dynamodb: Any, new_table: NewTable, number: str) -> None:
-    table = new_table()
-    with refused("ValidationException"):
-        dynamodb.put_item(TableName=table, Item={**KEY, "v": {"N": number}})
-    assert stored(dynamodb, table) is None
-
-
-def test_item_when_larger_than_400_kilobytes_is_refused(dynamodb: Any, new_table: NewTable) -> None:
-    table = new_table()
-    largest = {**KEY, "v": {"S": "x" * (400 * KIB - len("id" + "k" + "v"))}}
-    dynamodb.put_item(TableName=table, Item=largest)
-    with refused("ValidationException", "Item size has exceeded the maximum allowed size"):
-        dynamodb.put_item(TableName=table, Item={**largest, "v": {"S": largest["v"]["S"] + "x"}})
-    with refused("ValidationException", "Item size"):
-        dynamodb.update_item(
-            TableName=table, Key=KEY, UpdateExpression="SET w = :x", ExpressionAttributeValues={":x": {"S": "x"}}
-        )
-    assert stored(dynamodb, table) == largest
-
-
-BAD_ITEMS: dict[str, dict[str, Any]] = {
-    "no-partition-key": {"n": {"N": "1"}},
-    "no-sort-key": {"id": {"S": "k"}},
-    "key-of-another-type": {"id": {"N": "1"}, "n": {"N": "1"}},
-    "sort-key-of-another-type": {"id": {"S": "k"}, "n": {"S": "1"}},
-    "empty-key": {"id": {"S": ""}, "n": {"N": "1"}},
-    "long-key": {"id": {"S": "k" * (2 * KIB + 1)}, "n": {"N": "1"}},
-    "empty-set": {"id": {"S": "k"}, "n": {"N": "1"}, "v": {"SS": []}},
-    "doubled-member": {"id": {"S": "k"}, "n": {"N": "1"}, "v": {"SS": ["a", "a"]}},
-    "no-type": {"id": {"S": "k"}, "n": {"N": "1"}, "v": {}},
-    "two-types": {"id": {"S": "k"}, "n": {"N": "1"}, "v": {"S": "a", "N": "1"}},
-}
-
-
-@pytest.mark.parametrize(
-    "item",
-    BAD_ITEMS.values(),
-    ids=[
-        "no-partition-key",
-        "no-sort-key",
-        "key-of-another-type",
-        "sort-key-of-another-type",
-        "empty-key",
-        "long-key",
-        "empty-set",
-        "doubled-member",
-        "no-type",
-        "two-types",
-    ],
-)
-def test_item_when_it_breaks_the_rules_is_refused(dynamodb: Any, new_table: NewTable, item: dict[str, Any]) -> None:
-    table = new_table(sort="N")
-    with refused("ValidationException"):
-        dynamodb.put_item(TableName=table, Item=item)
-    with refused("ValidationException"):
-        dynamodb.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": item}}]})
-    assert dynamodb.scan(TableName=table)["Count"] == 0
-
-
-BAD_KEYS: dict[str, dict[str, Any]] = {
-    "too-few": {"id": {"S": "k"}},
-    "too-many": {"id": {"S": "k"}, "n": {"N": "1"}, "v": {"S": "x"}},
-    "another-type": {"id": {"S": "k"}, "n": {"S": "1"}},
-}
-
-
-@pytest.mark.parametrize("key", BAD_KEYS.values(), ids=["too-few", "too-many", "another-type"])
-def test_key_when_it_does_not_match_the_schema_is_refused(
-    dynamodb: Any, new_table: NewTable, key: dict[str, Any]
-) -> None:
-    table = new_table(sort="N")
-    for call in (dynamodb.get_item, dynamodb.delete_item, dynamodb.update_item):
-        with refused("ValidationException", "The provided key element does not match the schema"):
-            call(TableName=table, Key=key)
-
-
-def test_batch_write_when_of_more_than_25_is_refused_whole(dynamodb: Any, new_table: NewTable) -> None:
-    table = new_table()
-    puts = [{"PutRequest": {"Item": {"id": {"S": str(n)}}}} for n in range(26)]
-    with refused("ValidationException"):
-        dynamodb.batch_write_item(RequestItems={table: puts})
-    assert dynamodb.scan(TableName=table)["Count"] == 0
-    assert dynamodb.batch_write_item(RequestItems={table: puts[:25]})["UnprocessedItems"] == {}
-    assert dynamodb.scan(TableName=table)["Count"] == 25
-
-
-def test_batch_when_it_names_an_item_twice_is_refused_whole(dynamodb: Any, new_table: NewTable) -> None:
-    table = new_table()
-    entries: list[dict[str, Any]] = [{"PutRequest": {"Item": {**KEY, "v": {"N": "1"}}}}]
-    for double in ({"PutRequest": {"Item": KEY}}, {"DeleteRequest": {"Key": KEY}}):
-        with refused("ValidationException", "duplicates"):
-            dynamodb.batch_write_item(RequestItems={table: [*entries, double]})
-    with refused("ValidationException", "duplicates"):
-        dynamodb.batch_get_item(RequestItems={table: {"Keys": [KEY, KEY]}})
-    assert stored(dynamodb, table) is None
-
-
-def test_batch_get_when_of_more_than_100_is_refused(dynamodb: Any, new_table: NewTable) -> None:
-    keys = [{"id": {"S": str(n)}} for n in range(101)]
-    with refused("ValidationException"):
-        dynamodb.batch_get_item(RequestItems={new_table(): {"Keys": keys}})
-
-
-def test_batch_get_when_larger_than_16_megabytes_returns_the_rest_unprocessed(
-    dynamodb: Any, new_table: NewTable
-) -> None:
-    table = new_table()
-    size = 390 * KIB
-    keys = [{"id": {"S": f"{n:02}"}} for n in range(50)]
-    for start in range(0, 50, 10):
-        put_all(dynamodb, table, [{**key, "v": {"S": "x" * size}} for key in keys[start : start + 10]])
-    asked: dict[str, Any] = {table: {"Keys": keys}}
-    counts: list[int] = []
-    got: list[str] = []
-    while asked:
-        answer = dynamodb.batch_get_item(RequestItems=asked)
-        items = answer["Responses"].get(table, [])
-        counts.append(len(items))
-        got += [item["id"]["S"] for item in items]
-        asked = answer["UnprocessedKeys"]
-    assert sorted(got) == [f"{n:02}" for n in range(50)]
-    assert len(counts) == 2
-    assert max(counts) * size <= 16 * KIB * KIB
-
-
-def test_batch_get_when_items_are_absent_leaves_them_out(dynamodb: Any, new_table: NewTable) -> None:
-    table = new_table()
-    dynamodb.put_item(TableName=table, Item={**KEY, "v": {"N": "1"}, "w": {"N": "2"}})
-    asked = {table: {"Keys": [KEY, {"id": {"S": "absent"}}], "ProjectionExpression": "v"}}
-    answer = dynamodb.batch_get_item(RequestItems=asked)
-    assert (answer["Responses"], answer["UnprocessedKeys"]) == ({table: [{"v": {"N": "1"}}]}, {})
 
 
 def test_projection_when_given_returns_only_these_paths(dynamodb: Any, new_table: NewTable) -> None:

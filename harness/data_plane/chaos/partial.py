@@ -99,48 +99,56 @@ def _form(call: Call, fired: Fired, effect: Partial) -> Split | None:
 
 
 def _items(call: Call, document: dict[str, Any], fired: Fired, effect: Partial) -> Split | None:
-    reads = call.operation == "BatchGetItem"
-    tables = document.get("RequestItems")
-    if not isinstance(tables, dict):
-        return None
-    lists: dict[str, list[Any]] = {}
-    for name, asked in tables.items():
-        found = asked.get("Keys") if reads and isinstance(asked, dict) else asked
-        if not isinstance(found, list):
-            return None
-        lists[name] = found
-    total = sum(map(len, lists.values()))
-    if not total or total > _MOST[call.operation] or not all(lists.values()):
+    tables: Any = document.get("RequestItems")
+    lists = _by_table(call, tables)
+    if lists is None:
         return None
     state = fired.state
     any_table = state.rule.resource == ANY
     places = [(t, i) for t, v in lists.items() if any_table or state.concerns(table_name(t)) for i in range(len(v))]
     out = {places[i] for i in chosen(len(places), effect.fraction, fired.detail)}
-    if len(out) == total:
+    if len(out) == sum(map(len, lists.values())):
         # "If none of the items can be processed [...] then BatchWriteItem returns a
         # ProvisionedThroughputExceededException": the API reference of both operations.
         known = known_error("dynamodb", "ProvisionedThroughputExceededException")
         refusal = Error(known.shape, known.code, known.status, effect.message) if known else None
         return None if refusal is None else Split(call.target, None, lambda _: answers.error_answer(call, refusal))
+    reads = call.operation == "BatchGetItem"
 
     def part(taken: bool) -> dict[str, Any]:
         found = {t: [v for i, v in enumerate(values) if ((t, i) in out) is taken] for t, values in lists.items()}
         return {t: {**tables[t], "Keys": v} if reads else v for t, v in found.items() if v}
 
     left = part(True)
+    rest = orjson.dumps({**document, "RequestItems": part(False)})
+    return Split(call.target, rest, lambda answer: _with_unprocessed(answer, left, reads=reads))
 
-    def merged(answer: Answer | None) -> Answer:
-        if answer is None:
-            raise AssertionError("a rest was carried out")
-        found = orjson.loads(answer[2])
-        member = "UnprocessedKeys" if reads else "UnprocessedItems"
-        undone: dict[str, Any] = found.get(member) or {}
-        for name, mine in left.items():
-            if reads:
-                mine["Keys"] += undone.get(name, {}).get("Keys", [])
-                found.setdefault("Responses", {}).setdefault(name, [])
-            else:
-                mine.extend(undone.get(name, []))
-        return answers.json_answer({**found, member: {**undone, **left}}, answer)
 
-    return Split(call.target, orjson.dumps({**document, "RequestItems": part(False)}), merged)
+def _by_table(call: Call, tables: Any) -> dict[str, list[Any]] | None:
+    """Return the keys or items of a batch by table; None where it is not one that DynamoDB would carry out."""
+    if not isinstance(tables, dict):
+        return None
+    lists: dict[str, list[Any]] = {}
+    for name, asked in tables.items():
+        found = asked.get("Keys") if call.operation == "BatchGetItem" and isinstance(asked, dict) else asked
+        if not isinstance(found, list):
+            return None
+        lists[name] = found
+    total = sum(map(len, lists.values()))
+    return lists if total and total <= _MOST[call.operation] and all(lists.values()) else None
+
+
+def _with_unprocessed(answer: Answer | None, left: dict[str, Any], *, reads: bool) -> Answer:
+    """Return the answer to the rest of a batch with what was left out of it as unprocessed."""
+    if answer is None:
+        raise AssertionError("a rest was carried out")
+    found = orjson.loads(answer[2])
+    member = "UnprocessedKeys" if reads else "UnprocessedItems"
+    undone: dict[str, Any] = found.get(member) or {}
+    for name, mine in left.items():
+        if reads:
+            mine["Keys"] += undone.get(name, {}).get("Keys", [])
+            found.setdefault("Responses", {}).setdefault(name, [])
+        else:
+            mine.extend(undone.get(name, []))
+    return answers.json_answer({**found, member: {**undone, **left}}, answer)

@@ -18,7 +18,7 @@ import orjson
 
 from harness.lambda_service.activity import Clock, Work
 from harness.lambda_service.aws import AwsCallError, AwsClient
-from harness.lambda_service.concurrency import PollerScaling, Profile
+from harness.lambda_service.concurrency import LOOK_SECONDS, Profile, Scaling, scaling_of, throttle_pauses
 from harness.lambda_service.event_sources.events import EMPTY_EVENT_SIZE, encode_event, fits, record_size
 from harness.lambda_service.event_sources.partial import failed_items
 from harness.lambda_service.filters import compile_filters
@@ -72,7 +72,7 @@ class SqsPoller:
         self._pool = pool
         self._region = region
         self._filter = compile_filters(mapping.filters, text_field="body")
-        self._scaling = PollerScaling(profile, mapping.max_concurrency)
+        self._scaling: Scaling = scaling_of(profile, mapping.max_concurrency, mapping.provisioned_pollers)
         self._workers: list[asyncio.Task[None]] = []
         self._supervisor: asyncio.Task[None] | None = None
         self._visibility = 30.0
@@ -106,7 +106,7 @@ class SqsPoller:
             while len(self._workers) < allowed:
                 name = f"poller {self._mapping.mapping_id} {len(self._workers)}"
                 self._workers.append(spawn(self._work(len(self._workers)), name))
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _read_visibility(self) -> float:
         while True:
@@ -126,7 +126,7 @@ class SqsPoller:
         batch = _Batch()
         while True:
             if index >= self._scaling.allowed(self._clock()) and not batch.records:
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(LOOK_SECONDS)
                 continue
             given = batch
             try:
@@ -143,13 +143,17 @@ class SqsPoller:
     async def _next(self, batch: _Batch) -> _Batch:
         """Receive once; process what makes complete batches. Returns the batch to go on with."""
         mapping = self._mapping
+        if (pace := self._scaling.take_poll(self._clock())) > 0:
+            await asyncio.sleep(pace)
         wait = self._wait(batch)
         room = mapping.batch_size - len(batch.records)
         messages = await self._receive(min(_RECEIVE_MAX, room), wait)
         self.work.take(len(messages))
         batch.held += len(messages)
         self._scaling.observe(bool(messages), self._clock())
-        for message in await self._wanted(messages):
+        wanted = await self._wanted(messages)
+        self._scaling.received(sum(len(message.data) for message in wanted), self._clock())
+        for message in wanted:
             if batch.records and not fits(batch.size, message.data):
                 await self._process(batch.records)
                 batch = _Batch()
@@ -230,13 +234,13 @@ class SqsPoller:
     async def _invoke(self, payload: bytes) -> Any:
         """Invoke, waiting out throttles until the messages would be visible again anyway."""
         expires = self._clock() + self._visibility
-        pause = 0.1
-        while self._clock() < expires:
+        for pause in throttle_pauses():
+            if self._clock() >= expires:
+                break
             try:
                 return await self._pool.invoke(self._mapping.function, payload)
             except Throttled:
                 await asyncio.sleep(random.uniform(pause / 2, pause))
-                pause = min(5.0, pause * 2)
         return None
 
     async def _delete(self, messages: list[_Message]) -> None:

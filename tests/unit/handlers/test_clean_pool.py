@@ -17,7 +17,7 @@ from handlers.clean_worker import Chunk, Cleaned, Job
 from handlers.record_batch import SQS_MESSAGE_LIMIT, Source, decode
 from handlers.settings import Settings
 from handlers.splitter import BLOCK_BYTES, ObjectSplitter
-from tests.unit.handlers.test_functions import FakeClient
+from tests.unit.handlers.scripted_aws import FakeClient
 
 SOURCE = Source("bucket", "key.csv", "1")
 CONFIG = Settings(insert_queue_url="insert", clean_workers=2, rows_per_message=10)

@@ -88,6 +88,20 @@ def test_queue_mapping_when_everything_is_given_as_text_has_it_all() -> None:
     assert made == SqsMapping("Map", "fn", QUEUE, f"http://{QUEUE}", 500, 300.0, 2, True, (pattern,), False)
 
 
+@pytest.mark.parametrize(
+    ("config", "pollers"),
+    [
+        ({"MinimumPollers": "3"}, (3, 200)),
+        ({"MaximumPollers": 10}, (2, 10)),
+        ({"MinimumPollers": 200, "MaximumPollers": 2000}, (200, 2000)),
+        ({}, None),
+    ],
+)
+def test_queue_mapping_with_provisioned_pollers_has_them(config: dict[str, Any], pollers: tuple[int, int]) -> None:
+    (made,), _ = build(queue(ProvisionedPollerConfig=config))
+    assert made.provisioned_pollers == pollers
+
+
 def test_stream_mapping_when_everything_is_given_has_it_all() -> None:
     pattern = '{"eventName":["INSERT"]}'
     _, (made,) = build(
@@ -173,6 +187,27 @@ def test_property_when_it_is_refused_is_named_with_the_way_out(path: str, base: 
         ),
         (queue(ScalingConfig={"MaximumConcurrency": 1001}), "MaximumConcurrency is 1001"),
         (stream(ScalingConfig={"MaximumConcurrency": 2}), "ScalingConfig does not go with a stream"),
+        (
+            queue(ScalingConfig={"MaximumConcurrency": 2}, ProvisionedPollerConfig={"MinimumPollers": 2}),
+            "ProvisionedPollerConfig does not go with ScalingConfig",
+        ),
+        (
+            queue(ProvisionedPollerConfig={"MinimumPollers": 1}),
+            "ProvisionedPollerConfig.MinimumPollers is 1, allowed are 2 to 200",
+        ),
+        (queue(ProvisionedPollerConfig={"MinimumPollers": 201}), "MinimumPollers is 201, allowed are 2 to 200"),
+        (queue(ProvisionedPollerConfig={"MaximumPollers": 1}), "MaximumPollers is 1, allowed are 2 to 10000"),
+        (queue(ProvisionedPollerConfig={"MaximumPollers": 10_001}), "MaximumPollers is 10001"),
+        (queue(ProvisionedPollerConfig={"MaximumPollers": "few"}), "MaximumPollers is 'few', a whole number"),
+        (
+            queue(ProvisionedPollerConfig={"MinimumPollers": 5, "MaximumPollers": 4}),
+            "ProvisionedPollerConfig.MinimumPollers is 5, more than MaximumPollers, 4",
+        ),
+        (
+            queue(ProvisionedPollerConfig={"MinimumPollers": 2, "PollerGroupName": "g"}),
+            "ProvisionedPollerConfig.PollerGroupName is refused: .*Kafka",
+        ),
+        (stream(ProvisionedPollerConfig={"MinimumPollers": 2}), "ProvisionedPollerConfig does not go with a stream"),
         (queue(StartingPosition="LATEST"), "StartingPosition does not go with a queue"),
         (queue(ParallelizationFactor=1), "ParallelizationFactor does not go with a queue"),
         (queue(BisectBatchOnFunctionError=False), "BisectBatchOnFunctionError does not go with a queue"),

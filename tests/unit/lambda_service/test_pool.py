@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from harness.errors import UsageError
-from harness.lambda_service.concurrency import ConcurrencyLedger
+from harness.lambda_service.concurrency import ENVIRONMENTS_AT_ONCE, ConcurrencyLedger
 from harness.lambda_service.environment import ExecutionEnvironment, Outcome, Sandbox
 from harness.lambda_service.model import Function
 from harness.lambda_service.pool import IDLE_SECONDS, EnvironmentPool, Throttled, UnknownFunction
@@ -109,6 +109,22 @@ def test_invocations_beyond_the_account_are_throttled_until_others_end() -> None
         assert world.figures.invocations == 3
 
     play(script, 2)
+
+
+def test_function_gets_no_more_new_environments_than_aws_makes_at_a_time_and_warm_ones_at_once() -> None:
+    async def script(world: World) -> None:
+        running = [asyncio.create_task(world.invoke()) for _ in range(ENVIRONMENTS_AT_ONCE)]
+        await asyncio.sleep(0)
+        with pytest.raises(Throttled):
+            await world.invoke()
+        assert (world.figures.throttles, world.pool.running(FUNCTION.name)) == (1, ENVIRONMENTS_AT_ONCE)
+        await asyncio.gather(*running)
+        again = [asyncio.create_task(world.invoke()) for _ in range(ENVIRONMENTS_AT_ONCE + 50)]
+        await asyncio.gather(*again)
+        # A second later there are 100 more.
+        assert len(world.made) == ENVIRONMENTS_AT_ONCE + 50
+
+    play(script, 5_000)
 
 
 def test_reservation_is_a_functions_own_and_its_limit() -> None:

@@ -182,6 +182,27 @@ def test_maximum_concurrency_is_never_exceeded() -> None:
     play(script, GROWING, max_concurrency=3)
 
 
+def test_provisioned_pollers_run_ten_batches_each_from_the_start_and_poll_ten_times_a_second() -> None:
+    async def script(queue: Queue, pool: Pool, poller: SqsPoller) -> None:
+        pool.seconds = 1.0
+        sent = now()
+        queue.send(*names(1_000))
+        await until(lambda: len(queue.deleted) == 1_000)
+        assert pool.most == 20
+        # 100 batches of a second, 20 at a time.
+        assert 5.0 <= now() - sent <= 7.0
+        pool.seconds = 0.001
+        await asyncio.sleep(10)
+        polls, sent = queue.polls, now()
+        queue.send(*names(1_000))
+        await until(lambda: len(queue.deleted) == 2_000)
+        # Of 100 polls 20 wait at the queue already and 20 may come at once; the others come at 20 a second.
+        assert 2.9 <= now() - sent <= 4.0
+        assert queue.polls - polls >= 80
+
+    play(script, GROWING, provisioned_pollers=(2, 2))
+
+
 def test_throttled_batch_is_tried_again_at_growing_pauses_until_it_runs() -> None:
     async def script(queue: Queue, pool: Pool, poller: SqsPoller) -> None:
         pool.throttled = True
