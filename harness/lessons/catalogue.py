@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.errors import UsageError
+from harness.lessons.descriptors.lesson import DescriptorsLesson
 from harness.lessons.model import Lesson
 
 ALL = "all"
 """The word that stands for every lesson on the command line."""
 
-LESSONS: tuple[Lesson, ...] = ()
+LESSONS: tuple[Lesson, ...] = (DescriptorsLesson(),)
 """Every lesson; one line each."""
 
 
