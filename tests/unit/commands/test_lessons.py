@@ -101,6 +101,7 @@ def test_run_when_interrupted_leaves_the_lessons_before_it_and_word_of_it(
 @pytest.mark.parametrize("arguments", [("compare",), ("export", "--format", "junit")])
 def test_compare_and_export_when_given_lessons_refuse(lessons: dict[str, FakeLesson], arguments: tuple[str]) -> None:
     call("run", "good")
+    rest: list[str]
     name, *rest = arguments
     ended = CliRunner().invoke(app, [name, "runs/latest", *rest])
     assert isinstance(ended.exception, UsageError)

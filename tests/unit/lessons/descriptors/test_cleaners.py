@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def test_way_when_processes_are_not_closed_runs_out_of_descriptors(way: str, kep
     assert answer["errno"] == 24
     assert "Too many open files" in answer["error"]
     samples = answer["samples"]
-    assert {after - before for before, after in zip(samples, samples[1:], strict=False)} == {kept}
+    assert {after - before for before, after in pairwise(samples)} == {kept}
     assert LIMIT - 4 <= samples[-1] <= LIMIT
     assert answer["limit"] == LIMIT
     assert (LIMIT - answer["before"]) // kept - len(samples) in (0, 1, 2)
