@@ -15,7 +15,7 @@ from harness.lessons.capacity.arrangements import (
     Plan,
 )
 from harness.lessons.capacity.drive import Drive
-from harness.lessons.capacity.feed import record_batches
+from harness.lessons.feed import lesson_source, record_batches
 
 
 def test_capacity_when_short_loses_rows_of_the_naive_function_alone(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_capacity_when_short_loses_rows_of_the_naive_function_alone(tmp_path: Pa
     told: list[tuple[float, str]] = []
     with create("embedded", capacity="aws", logs=tmp_path) as engine:
         drive = Drive(engine, plan, ARRANGEMENTS, lambda share, what: told.append((share, what)))
-        observed = drive.run(record_batches(plan.rows))
+        observed = drive.run(record_batches(plan.rows, lesson_source("capacity")))
     accounts = observed.accounts
     for arrangement in (NAIVE_ON_DEMAND, OURS_5, OURS_100):
         assert accounts[arrangement].in_table == plan.rows, arrangement
