@@ -62,7 +62,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/cfn-lint handlers/template.yaml
+	$(BIN)/cfn-lint handlers/template.yaml harness/lessons/*/stack.yaml
 
 check: lint test-unit
 

@@ -1,4 +1,4 @@
-"""The engine's ceiling: bare loops of the calls that the pipeline is made of, against the same services.
+"""The engine's baseline: bare loops of the calls that the pipeline is made of, against the same services.
 
 Bodies are prepared beforehand and sent over kept-alive connections, so that the figures are the services' and not
 the client's. `measure` runs the loops on one engine, `compare` on two contenders in turn.

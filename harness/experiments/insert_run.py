@@ -100,6 +100,7 @@ class InsertExperiment(SingleUpload):
         """Return the finished run."""
         counted = examined.finding
         result = insert_result(
+            run=bed.folder.name,
             engine=bed.engine.report(),
             began_at=bed.watch.began_at,
             spec=self.spec.to_json(),

@@ -87,9 +87,10 @@ def end_to_end_latency(outcomes: Sequence[FileOutcome]) -> Latency:
 
 @dataclass(frozen=True)
 class Driven:
-    """What a load's result is made of: the loads that were driven, one after the other, of which the last one stands
-    for the run, and how long the warm-up before them was meant to last (0 without one)."""
+    """What a load's result is made of: the folder's name (`run`), the loads that were driven, one after the other, of
+    which the last one stands for the run, and how long the warm-up before them was meant to last (0 without one)."""
 
+    run: str
     engine: EngineReport
     began_at: float
     specs: Sequence[LoadSpec]
@@ -133,7 +134,7 @@ def _common(driven: Driven) -> _Common:
     observed, found = driven.examined.observed, driven.examined.finding
     seconds = _seconds(found.outcomes)
     return {
-        **deployed(driven.engine, driven.began_at, driven.parameters, observed),
+        **deployed(driven.run, driven.engine, driven.began_at, driven.parameters, observed),
         **watched(observed),
         "spec": driven.specs[-1].to_json(),
         "corpus": CorpusFigures(file_bytes=sum(s.bytes for s in _uploaded(found))),

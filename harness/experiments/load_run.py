@@ -234,6 +234,7 @@ class LoadExperiment(LocustLoads):
         seconds = self._options.warmup if warmed is not None else 0
         result = load_result(
             Driven(
+                bed.folder.name,
                 bed.engine.report(),
                 bed.watch.began_at,
                 driven,

@@ -73,6 +73,7 @@ def _write(folder: Path, error: BaseException, seconds: float) -> None:
     interrupted = isinstance(error, KeyboardInterrupt)
     code = error.exit_code if isinstance(error, HarnessError) else ExitCode.ENVIRONMENT
     found = ErrorResult(
+        run=folder.name,
         outcome="interrupted" if interrupted else "failed",
         exit_code=int(ExitCode.INTERRUPTED if interrupted else code),
         error=str(error) or type(error).__name__,

@@ -214,6 +214,7 @@ class SaturationExperiment(LocustLoads):
             steps=[step.figures() for step in self._steps],
         )
         driven = Driven(
+            bed.folder.name,
             bed.engine.report(),
             bed.watch.began_at,
             [self.spec],

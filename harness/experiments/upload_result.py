@@ -33,6 +33,7 @@ _SERVICE = "_service"
 class Deployed(TypedDict):
     """Fields of every result of a deployed pipeline."""
 
+    run: str
     began: float
     engine: EngineFigures
     parameters: Mapping[str, str]
@@ -52,10 +53,13 @@ class Watched(TypedDict):
     log_bytes: int
 
 
-def deployed(engine: EngineReport, began_at: float, parameters: Mapping[str, str], observed: Observed) -> Deployed:
-    """Return what results of deployed pipelines have in common."""
+def deployed(
+    run: str, engine: EngineReport, began_at: float, parameters: Mapping[str, str], observed: Observed
+) -> Deployed:
+    """Return what results of deployed pipelines have in common; `run` is the folder's name."""
     consumption = observed.consumption
     return {
+        "run": run,
         "began": round(began_at, 3),
         "engine": engine_figures(engine),
         "parameters": dict(parameters),
@@ -96,6 +100,7 @@ def engine_figures(report: EngineReport) -> EngineFigures:
 
 def run_result(
     *,
+    run: str,
     engine: EngineReport,
     began_at: float,
     spec: Mapping[str, Any],
@@ -112,7 +117,7 @@ def run_result(
     """Return the result of a run."""
     shares = shares_of_baseline(list(baseline), {name: totals.rate for name, totals in observed.totals.items()})
     return RunResult(
-        **deployed(engine, began_at, parameters, observed),
+        **deployed(run, engine, began_at, parameters, observed),
         **watched(observed),
         spec=dict(spec),
         corpus=_corpus(sent, manifest),
@@ -130,6 +135,7 @@ def run_result(
 
 def insert_result(
     *,
+    run: str,
     engine: EngineReport,
     began_at: float,
     spec: Mapping[str, Any],
@@ -144,7 +150,7 @@ def insert_result(
     rows = manifest.rows
     conserved = items == rows and not dead_letters
     return InsertResult(
-        **deployed(engine, began_at, parameters, observed),
+        **deployed(run, engine, began_at, parameters, observed),
         spec=dict(spec),
         corpus=_corpus(sent, manifest),
         upload_seconds=round(sent.ended - sent.started, 3),

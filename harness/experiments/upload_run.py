@@ -188,6 +188,7 @@ class UploadExperiment(SingleUpload):
         update = observed.totals["update"]
         seconds = (update.ended_ms / 1000 - sent.started) if update.ended_ms else 0.0
         result = run_result(
+            run=bed.folder.name,
             engine=bed.engine.report(),
             began_at=bed.watch.began_at,
             spec=_spec_of(self.file),

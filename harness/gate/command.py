@@ -93,6 +93,7 @@ def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: b
         outcome,
         policy,
         trees,
+        run=folder.name,
         suite=suite.name,
         engine=request.engine,
         self_check=request.self_check,

@@ -30,6 +30,7 @@ def document(
     policy: Policy,
     trees: Mapping[str, Tree],
     *,
+    run: str,
     suite: str,
     engine: str,
     self_check: bool,
@@ -40,6 +41,7 @@ def document(
     decision, error = outcome.decision, outcome.error
     code = error.exit_code if isinstance(error, HarnessError) else decision.verdict.exit_code
     return GateResult(
+        run=run,
         suite=suite,
         engine=engine,
         self_check=self_check,

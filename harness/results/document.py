@@ -26,10 +26,10 @@ SCHEMA_VERSION = 3
 
 
 class Document(Checked, frozen=True, kw_only=True, tag_field="kind"):
-    """Any stored file; `run` is the folder's name, "" until it has one."""
+    """Any stored file; `run` is the name of the folder that it was made in."""
 
     schema_version: int = SCHEMA_VERSION
-    run: str = ""
+    run: str
 
     @property
     def kind(self) -> str:

@@ -45,9 +45,9 @@ def new_run_folder(out: Path) -> Path:
 
 
 def save_result(folder: Path, document: Document, name: str = RESULT) -> Path:
-    """Write a document into a run's folder in one step, as of that run; returns its path."""
+    """Write a document into a run's folder in one step; returns its path."""
     path, unfinished = folder / name, folder / f".{name}.unfinished"
-    unfinished.write_text(json_of(msgspec.structs.replace(document, run=folder.name)) + "\n")
+    unfinished.write_text(json_of(document) + "\n")
     unfinished.replace(path)
     return path
 

@@ -14,7 +14,7 @@ OLD_VERSION = 2
 def upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document of version 2, as JSON gave it, as one of version 3; raises KeyError, TypeError or
     AttributeError where it is none."""
-    new = {**data, "schema_version": 3}
+    new = {"run": "", **data, "schema_version": 3}
     kind = data["kind"]
     if kind in ("suite", "gate", "error"):
         return new

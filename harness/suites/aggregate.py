@@ -10,8 +10,10 @@ from harness.stats.spread import spread
 from harness.suites.model import Suite
 
 
-def aggregate(suite: Suite, engine: str, results: Mapping[str, Result], fingerprint: Fingerprint) -> SuiteResult:
-    """Return what a suite leaves; `results` are the repetitions' by folder name, warm-ups left out.
+def aggregate(
+    run: str, suite: Suite, engine: str, results: Mapping[str, Result], fingerprint: Fingerprint
+) -> SuiteResult:
+    """Return what a suite leaves in the folder `run`; `results` are the repetitions' by folder name, warm-ups left out.
 
     A metric that some repetitions lack is named in `incomplete` and not summed up.
     """
@@ -19,6 +21,7 @@ def aggregate(suite: Suite, engine: str, results: Mapping[str, Result], fingerpr
     names = list(dict.fromkeys(name for metrics in found.values() for name in metrics))
     complete = [name for name in names if all(name in metrics for metrics in found.values())]
     return SuiteResult(
+        run=run,
         suite=suite.name,
         description=suite.description,
         engine=engine,

@@ -90,7 +90,7 @@ def run_suite(suite: Suite, options: SuiteOptions, folder: Path, execute: Execut
             raise EnvironmentProblem(
                 f"the figures of {what} are void: {reason}", hint="run the suite again and keep the machine awake"
             )
-    found = aggregate(suite, options.engine, results, fingerprint())
+    found = aggregate(folder.name, suite, options.engine, results, fingerprint())
     save_result(folder, found, AGGREGATE)
     return found
 
@@ -168,6 +168,7 @@ def _clean(suite: Suite, options: SuiteOptions, folder: Path) -> CleanResult:
         raise EnvironmentProblem(f"our own cleaner did not run: {ours.missing}")
     conserved = ours.rows == manifest.rows
     result = CleanResult(
+        run=folder.name,
         spec=suite.corpus.to_json(),
         corpus=CorpusFigures(file_bytes=manifest.file_bytes, sha256=manifest.sha256, checksum=manifest.checksum),
         fingerprint=fingerprint(),

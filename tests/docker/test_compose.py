@@ -34,7 +34,7 @@ def mounts() -> dict[str, list[str]]:
 
 def test_run_when_the_stack_is_up_ends_conserved_twice_on_the_same_stack(up: Project) -> None:
     for _ in range(2):
-        done = up.compose("run", "--rm", "harness", "run", "--rows", "2000", "--poison", "0.002", "--no-ceiling")
+        done = up.compose("run", "--rm", "harness", "run", "--rows", "2000", "--poison", "0.002", "--no-baseline")
         assert done.returncode == 0, done.stdout[-3000:]
         assert "conserved: 2,000 in" in done.stdout
 
@@ -72,7 +72,7 @@ def test_down_when_all_is_done_leaves_nothing(up: Project) -> None:
 def test_run_when_a_service_is_killed_ends_with_an_error_and_down_still_leaves_nothing(up: Project) -> None:
     victim = "localstack" if up is SOCKET else "lambda"
     assert up.compose("up", "-d", "--wait").returncode == 0
-    run = up.start("run", "--rm", "harness", "run", "--rows", "20000", "--no-ceiling")
+    run = up.start("run", "--rm", "harness", "run", "--rows", "20000", "--no-baseline")
     try:
         assert run.stdout is not None
         for line in run.stdout:

@@ -36,7 +36,7 @@ def test_run_when_nothing_answers_starts_localstack_ends_conserved_and_leaves_no
 ) -> None:
     before = there()
     assert not any(name.startswith(container.NAME) for name in before)
-    command = [sys.executable, "-m", "harness", "run", "--engine", engine, "--rows", "1000", "--no-ceiling"]
+    command = [sys.executable, "-m", "harness", "run", "--engine", engine, "--rows", "1000", "--no-baseline"]
     done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "conserved: 1,000 in" in done.stdout

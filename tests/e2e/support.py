@@ -59,7 +59,7 @@ def run_pipeline(
     thread.start()
     out = folder / "run"
     out.mkdir()
-    finished = conduct(UploadExperiment(uploaded, setting, ceiling=False), engine, out, QUIET)
+    finished = conduct(UploadExperiment(uploaded, setting, baseline=False), engine, out, QUIET)
     thread.join(120)
     if failures:
         raise failures[0]

@@ -59,7 +59,7 @@ def run_with(rules: str, folder: Path) -> UploadRun:
 
 def injected(finished: UploadRun) -> list[int]:
     """How often each rule did something."""
-    return [rule["injected"] for rule in finished.result["engine"]["chaos"]]
+    return [rule["injected"] for rule in finished.result.engine.chaos]
 
 
 def test_run_when_rows_are_poisoned_in_every_way_ends_with_each_in_its_place(
@@ -142,7 +142,7 @@ def test_command_when_run_under_chaos_tells_what_was_injected(tmp_path: Path) ->
         'effect = "error"\ncode = "ThrottlingException"\ntimes = 1\n'
     )
     out = tmp_path / "runs"
-    options = ["--rows", "500", "--no-ceiling", "--chaos", str(rules), "--out", str(out), "-p", "RetryDelaySeconds=1"]
+    options = ["--rows", "500", "--no-baseline", "--chaos", str(rules), "--out", str(out), "-p", "RetryDelaySeconds=1"]
     done = CliRunner().invoke(app, ["run", *options], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "chaos      rule 1: dynamodb BatchWriteItem, ThrottlingException: 1 of " in done.output

@@ -89,5 +89,5 @@ def test_file_when_its_dialect_is_given_is_read_by_it(
     file.write_bytes(data)
     finished = run_pipeline(engine, tmp_path, file=file, parameters=parameters)
     assert (finished.audit.conserved, finished.audit.updated) == (True, 3)
-    assert finished.result["spec"] == {"file": "given.csv", "rows": 3, "lines": lines, "columns": 2}
-    assert list(finished.result["stages"]["clean"]["notes"]["delimiter"]) == [parameters.get("Delimiter", "comma")]
+    assert finished.result.spec == {"file": "given.csv", "rows": 3, "lines": lines, "columns": 2}
+    assert list(finished.result.stages["clean"].notes["delimiter"]) == [parameters.get("Delimiter", "comma")]

@@ -9,9 +9,9 @@ import pytest
 from harness.corpus import CorpusSpec
 from harness.gate.gate import run_gate
 from harness.gate.model import Planned, Side, Verdict
-from harness.gate_policy import Policy
 from harness.gate.trees import materialise
 from harness.gate.trial import ProcessTrials, Workload, workspace
+from harness.gate_policy import Policy
 from tools.gate.plant import Kind, plant
 
 ROOT = Path(__file__).resolve().parents[2]

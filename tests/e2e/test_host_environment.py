@@ -58,7 +58,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_run_when_the_machine_is_hostile_ends_conserved(machine: Machine) -> None:
-    done = machine.run("run", "--rows", "500", "--poison", "0.01", "--no-ceiling", "--json")
+    done = machine.run("run", "--rows", "500", "--poison", "0.01", "--no-baseline", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout)
     assert result["audit"]["conserved"]
@@ -106,7 +106,7 @@ def test_deploy_and_dlq_when_the_machine_is_hostile_work(machine: Machine) -> No
 
 def test_run_when_its_output_is_read_no_longer_stops_everything_and_exits_130(machine: Machine) -> None:
     process = subprocess.Popen(
-        [HARNESS, "run", "--rows", "2000", "--no-ceiling"],
+        [HARNESS, "run", "--rows", "2000", "--no-baseline"],
         cwd=machine.folder,
         env=machine.environment,
         stdout=subprocess.PIPE,

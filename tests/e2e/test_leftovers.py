@@ -31,7 +31,7 @@ def start(tmp_path: Path, corpora: Path) -> subprocess.Popen[str]:
     (tmp_path / "tmp").mkdir()
     command = [sys.executable, "-m", "harness", "run", "--rows", "30000", "--out", str(tmp_path / "runs")]
     return subprocess.Popen(
-        [*command, "--no-ceiling"],
+        [*command, "--no-baseline"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -202,13 +202,13 @@ def test_load_when_uploads_fail_reports_them_and_still_accounts_for_every_row_in
     with EmbeddedEngine(service_endpoints={"s3": storage.url}) as engine:
         storage.target = engine.endpoints.default
         run = conducted(engine, LoadOptions(SPEC, 0, setting=Setting(QUICK)), tmp_path)
-    load = run.result["load"]
+    load = run.result.load
     assert run.conserved
-    assert (load["uploads_failed"], load["uploads_ambiguous"]) == (2, 1)
+    assert (load.uploads_failed, load.uploads_ambiguous) == (2, 1)
     failed = [one for one in run.examined.finding.outcomes if one.sample.error]
     assert len(failed) == 2
     assert all(one.completed is None and one.source_id == "" for one in failed)
-    assert run.result["latencies"]["upload"]["count"] == load["files"] == SPEC.files - 2
+    assert run.result.latencies.upload.count == load.files == SPEC.files - 2
     # The stored one's rows are audited with the others: what is there counts, not what the client believes.
     sizes = {number: one.sample.rows for number, one in enumerate(run.examined.finding.outcomes)}
     lost = sum(one.sample.rows for one in failed)

@@ -64,7 +64,7 @@ def test_run_when_processes_of_the_data_plane_are_killed_is_conserved(
     killer = Killer(engine, names, seed)
     finished = run_pipeline(engine, tmp_path, SPEC, meanwhile=killer, parameters=PATIENT)
     assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
-    restarts = finished.result["engine"]["functions"]["_service"]["restarts"]
+    restarts = finished.result.engine.service["restarts"]
     assert restarts == {name: killer.killed.count(name) for name in ("queues", "tables")}
     assert len(killer.killed) == KILLS
 

@@ -98,7 +98,7 @@ def test_run_when_a_stage_is_slow_and_fails_after_its_work_waits_for_the_retry(
 @contextlib.contextmanager
 def harness_run(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start `harness run` and give its process; whatever is left of it afterwards is killed."""
-    command = [sys.executable, "-m", "harness", "run", "--json", "--no-ceiling", "--out", str(folder), *arguments]
+    command = [sys.executable, "-m", "harness", "run", "--json", "--no-baseline", "--out", str(folder), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process

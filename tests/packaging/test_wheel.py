@@ -58,7 +58,7 @@ def test_help_when_asked_from_an_empty_folder_lists_the_commands(installed: Inst
 def test_run_when_started_from_an_empty_folder_audits_every_row_under_bundled_chaos(
     installed: Installed, folder: Path
 ) -> None:
-    done = installed.run(folder, "run", "--rows", "1000", "--poison", "0", "--no-ceiling", "--chaos", "ingestion")
+    done = installed.run(folder, "run", "--rows", "1000", "--poison", "0", "--no-baseline", "--chaos", "ingestion")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "conserved: 1,000 in" in done.stdout
     found = result(folder)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
 from harness.compare import compare, subject_of
@@ -12,8 +9,9 @@ from harness.engines.base import Endpoints
 from harness.engines.consumption import Consumption, TableConsumption, consumption_lines
 from harness.engines.registry import check_capacity, create
 from harness.errors import UsageError
+from harness.report.run_page import run_page
 from harness.report.sections import consumption_table
-from harness.results import Stored
+from tests.unit.report.support import run_of, stored
 
 REASON = "TableWriteProvisionedThroughputExceeded"
 BEFORE = TableConsumption(10.0, 2.5, 3, {REASON: 4}, {REASON: 1})
@@ -37,31 +35,27 @@ def test_consumption_when_the_counting_began_anew_is_not_complete_and_never_nega
 
 
 def test_lines_name_units_and_reasons_of_tables_that_were_used() -> None:
-    lines = consumption_lines(Consumption({"a": AFTER, "idle": TableConsumption()}).to_json())
+    lines = consumption_lines(Consumption({"a": AFTER, "idle": TableConsumption()}).figures())
     assert lines == [f"a: 110 write and 4.0 read units, 9 stream reads; throttled 3 × {REASON}, 1 × other"]
     assert consumption_lines(None) == []
     quiet = TableConsumption(write_units=1.0)
-    assert consumption_lines(Consumption({"a": quiet}, complete=False).to_json()) == [
+    assert consumption_lines(Consumption({"a": quiet}, complete=False).figures()) == [
         "a: 1 write and 0.0 read units, 0 stream reads; nothing throttled",
         "not complete: the tables' process ended meanwhile, and what it had counted is lost",
     ]
 
 
 def test_results_of_tables_that_throttle_are_not_compared_with_others() -> None:
-    stored = Path(__file__).parent / "report" / "data" / "run" / "result.json"
-    plain = json.loads(stored.read_text())
-    throttling = {**plain, "engine": {**plain["engine"], "capacity": "aws"}}
-    subjects = [subject_of(Stored(stored, data)) for data in (plain, throttling)]
+    subjects = [subject_of(stored(run_of(engine__capacity=capacity))) for capacity in ("unlimited", "aws")]
     with pytest.raises(UsageError, match="capacity"):
         compare(subjects, force=True)
 
 
 def test_report_has_a_table_of_what_was_consumed_where_that_is_known() -> None:
-    table = consumption_table({"consumption": Consumption({"a": AFTER}).to_json()})
-    assert table is not None
+    table = consumption_table(Consumption({"a": AFTER}).figures())
     assert table.rows == (("a", f"3 × {REASON} (9 items), 1 × other (2 items)", "110", "4.0", "9", "4"),)
-    assert consumption_table({}) is None
-    assert consumption_table({"consumption": None}) is None
+    page = run_page(stored(run_of(consumption=None)))
+    assert "Capacity consumed" not in [section.title for section in page.sections]
 
 
 @pytest.mark.parametrize("engine", ["localstack", "localstack-data"])

@@ -44,7 +44,7 @@ def test_run_git_when_the_machine_is_hostile_answers_of_the_folder(
     assert resolve(repository, "HEAD") == commit
     assert not is_dirty(repository)
     assert materialise("HEAD", tmp_path / "tree", repository).commit == commit
-    assert fingerprint()["git_sha"] != ""
+    assert fingerprint().git_sha != ""
 
 
 def test_fingerprint_when_installed_below_another_repository_does_not_say_its_commit(
@@ -52,12 +52,12 @@ def test_fingerprint_when_installed_below_another_repository_does_not_say_its_co
 ) -> None:
     tracked, installed = repository / "harness" / "lines.txt", repository / ".venv" / "fingerprint.py"
     monkeypatch.setattr(fingerprints, "__file__", str(tracked))
-    assert fingerprint()["git_sha"] == resolve(repository, "HEAD")
+    assert fingerprint().git_sha == resolve(repository, "HEAD")
     installed.parent.mkdir()
     installed.write_text("")
     monkeypatch.setattr(fingerprints, "__file__", str(installed))
-    assert fingerprint()["git_sha"] == ""
-    assert fingerprint()["git_dirty"] is None
+    assert fingerprint().git_sha == ""
+    assert fingerprint().git_dirty is None
 
 
 @pytest.mark.parametrize("settings", ["not a setting\n", "[core\n", "[include]\n\tpath = /nonexistent\n"])

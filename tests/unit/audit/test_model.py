@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 
 from harness.audit.model import MAX_FINDINGS, QUARANTINED, AuditReport, Item, Place, Places, dlq, judge
@@ -88,7 +89,7 @@ def test_judge_when_the_row_is_where_it_must_be_finds_no_fault(
 
 def test_judge_when_a_row_is_dead_lettered_counts_its_stage_and_reason() -> None:
     report = verdict(None, places(insert={1: ["why"]}), expect(Outcome.INSERT_DLQ, "why"))
-    assert report.to_json()["dead_letters"] == {"insert": {"why": 1}}
+    assert report.figures().dead_letters == {"insert": {"why": 1}}
 
 
 def test_judge_when_a_row_is_quarantined_counts_its_reason() -> None:
@@ -240,7 +241,7 @@ def test_judge_when_the_whole_object_was_given_up_counts_every_row_there(
         judge(report, row, None, places(whole_object=place), None, None)
     assert report.conserved
     assert report.quarantined == quarantined
-    assert report.to_json()["dead_letters"] == dead
+    assert report.figures().dead_letters == dead
 
 
 def test_judge_when_the_whole_object_was_given_up_but_the_row_was_updated_counts_it_updated() -> None:
@@ -304,7 +305,7 @@ def test_report_when_told_in_one_line_gives_all_sums() -> None:
 
 def test_report_when_written_as_json_is_plain_data() -> None:
     report = verdict(None, places(), expect())
-    data = json.loads(json.dumps(report.to_json()))
+    data = json.loads(msgspec.json.encode(report.figures()))
     assert data["conserved"] is False
     assert data["problems"] == {"lost": 1}
     assert data["findings"] == [{"row": 1, "problem": "lost", "detail": "in no place", "key": ""}]
@@ -323,7 +324,7 @@ def test_report_when_messages_name_no_row_says_so_and_keeps_the_verdict() -> Non
     assert report.conserved
     assert report.as_expected
     assert report.sentence().endswith("; 3 dead-letter messages name no row")
-    assert report.to_json()["unattributed"] == {"clean": {"an Amazon S3 test event": 2}, "insert": {"no JSON": 1}}
+    assert report.figures().unattributed == {"clean": {"an Amazon S3 test event": 2}, "insert": {"no JSON": 1}}
     report.unattributed = {"clean": Counter({"no JSON": 1})}
     assert report.sentence().endswith("; 1 dead-letter message names no row")
 

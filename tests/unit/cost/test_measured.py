@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from handlers.splitter import BLOCK_BYTES
 from harness.cost import measured as module
@@ -20,9 +22,18 @@ from harness.cost.published import insert_busy_seconds, published_workload
 from harness.cost.usage import Usage, gb_seconds
 from harness.engines.templates.intrinsics import load_template
 from harness.errors import UsageError
+from harness.results import (
+    ConsumptionFigures,
+    CorpusFigures,
+    Document,
+    FunctionFigures,
+    LoadResult,
+    RunResult,
+    TableFigures,
+)
 from harness.upload import PART_BYTES
 from tests.unit.cost.support import amounts
-from tests.unit.report.support import altered, frozen
+from tests.unit.report.support import gate_of, load_of, run_of
 
 TEMPLATE = Path(__file__).parents[3] / "handlers" / "template.yaml"
 NOTHING = TableUse(Decimal(0), Decimal(0))
@@ -103,27 +114,33 @@ def test_parameters_have_the_template_s_defaults_and_are_overridden() -> None:
 
 def test_result_of_today_tells_its_usage() -> None:
     usage = workload(job(rows=7, queues={"insert": QueueUse(3)}, objects=(5,)))
-    assert workload_of(frozen("run") | {"usage": usage.to_json()}) == usage
+    assert workload_of(run_of(usage=usage.to_json())) == usage
 
 
-def an_old_run(**changed: Any) -> dict[str, Any]:
-    figures = {"invocations": 4, "billed_ms": 1500}
-    tables = {"t": {"write_units": 100.5, "read_units": 20.0, "stream_reads": 6}}
-    base = altered(
-        frozen("run"),
-        engine__functions={"ingestion-clean": figures, "ingestion-insert": figures, "_service": {}},
-        consumption={"complete": True, "tables": tables},
-        parameters={"WorkerMemory": "1024"},
-        corpus__file_bytes=1000,
-        log_bytes=77,
-    )
-    base.pop("usage", None)
-    return altered(base, **changed)
+FIGURES = FunctionFigures(
+    invocations=4, errors=0, timeouts=0, throttles=0, cold_starts=1, billed_ms=1500, max_concurrency=1, max_memory_mb=60
+)
+TOLD: Mapping[str, Any] = {
+    "usage": None,
+    "consumption": ConsumptionFigures(
+        complete=True, tables={"t": TableFigures(write_units=100.5, read_units=20.0, stream_reads=6)}
+    ),
+    "parameters": {"WorkerMemory": "1024"},
+    "corpus": CorpusFigures(file_bytes=1000),
+    "log_bytes": 77,
+}
+
+
+def an_old_run(**changed: Any) -> RunResult:
+    """Return a run that does not tell its usage."""
+    run = run_of()
+    engine = replace(run.engine, functions={"ingestion-clean": FIGURES, "ingestion-insert": FIGURES})
+    return replace(run, **{**TOLD, "engine": engine, **changed})
 
 
 def test_result_without_usage_is_read_as_far_as_it_tells_and_says_what_it_lacks() -> None:
     found = workload_of(an_old_run())
-    assert found.rows == frozen("run")["audit"]["rows"]
+    assert found.rows == run_of().audit.rows
     assert found.stages["insert"].billed_mb_ms_x86 == 1024 * 1500
     assert found.stages["clean"].billed_mb_ms_x86 == 3538 * 1500
     assert found.stages["clean"].log_bytes == 77
@@ -133,26 +150,34 @@ def test_result_without_usage_is_read_as_far_as_it_tells_and_says_what_it_lacks(
 
 
 def test_result_whose_count_began_anew_or_has_a_warm_up_says_so() -> None:
-    assert INCOMPLETE in workload_of(an_old_run(consumption__complete=False)).notes
-    assert WARM_UP in workload_of(an_old_run() | {"warmup_audit": {}}).notes
+    assert INCOMPLETE in workload_of(an_old_run(consumption=ConsumptionFigures(complete=False, tables={}))).notes
+    assert WARM_UP in workload_of(a_load(warmup_audit=load_of().audit)).notes
 
 
 def test_result_of_a_load_counts_a_request_for_each_file() -> None:
-    found = workload_of(an_old_run(kind="load") | {"load": {"files": 3}})
+    found = workload_of(a_load(load=replace(load_of().load, files=3)))
     assert amounts(found.stages["clean"].s3_puts, found.stages["clean"].s3_stored_bytes) == [3, 1000]
 
 
+def a_load(**changed: Any) -> LoadResult:
+    """Return a load, which never tells its usage."""
+    told = {name: value for name, value in TOLD.items() if name != "usage"}
+    return replace(load_of(), **{**told, "engine": an_old_run().engine, **changed})
+
+
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("result", "words"),
     [
-        ({"consumption": None}, "does not tell what tables consumed"),
-        ({"engine__functions": {}}, "does not tell billed durations"),
-        ({"kind": "clean"}, "a clean result has no bill"),
+        (an_old_run(consumption=None), "does not tell what tables consumed"),
+        (an_old_run(engine=replace(run_of().engine, functions={})), "does not tell billed durations"),
+        (gate_of(), "a gate result has no bill"),
+        (an_old_run(usage={"rows": "many"}), "its usage cannot be read"),
+        (an_old_run(usage={"rows": 7, "hours": 1, "notes": [], "stages": {"insert": {"x": "1"}}}), "usage has no 'x'"),
     ],
 )
-def test_result_that_lacks_what_a_bill_needs_is_refused_by_name(changed: dict[str, Any], words: str) -> None:
+def test_result_that_lacks_what_a_bill_needs_is_refused_by_name(result: Document, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        workload_of(an_old_run(**changed))
+        workload_of(result)
 
 
 def test_published_design_is_billed_as_computed_by_hand() -> None:

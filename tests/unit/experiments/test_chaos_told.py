@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +14,8 @@ from harness.engines.registry import ENGINES, create
 from harness.errors import UsageError
 from harness.experiments.result_lines import print_chaos
 from harness.report.sections import chaos_table
-from harness.results import Stored, chaos_of
 from tests.unit.data_plane.chaos.support import WRITES, rule_set
-from tests.unit.report.support import frozen
+from tests.unit.report.support import run_of, stored
 
 
 def ran(text: str, matched: int = 0, injected: int = 0) -> list[dict[str, Any]]:
@@ -40,23 +38,21 @@ def test_rules_when_a_run_is_over_are_told_in_words_and_counts(text: str, words:
     assert words in told.getvalue()
     assert told.getvalue().startswith("chaos      rule 1: ")
     assert "56 of 1,234 requests" in told.getvalue()
-    table = chaos_table({"engine": {"chaos": ran(text, 1234, 56)}})
+    table = chaos_table(run_of(engine__chaos=ran(text, 1234, 56)))
     assert table is not None
     assert words in table.rows[0][1] and table.rows[0][2:] == ("1,234", "56")
 
 
 def test_result_when_it_ran_without_rules_says_nothing() -> None:
     told = io.StringIO()
-    print_chaos(Console(file=told), chaos_of(frozen("run")))
+    print_chaos(Console(file=told), run_of().engine.chaos)
     assert told.getvalue() == ""
-    assert chaos_table(frozen("run")) is None
-    assert chaos_table({}) is None
+    assert chaos_table(run_of()) is None
 
 
-def test_results_when_under_other_rules_have_other_conditions_and_counts_are_none(tmp_path: Path) -> None:
+def test_results_when_under_other_rules_have_other_conditions_and_counts_are_none() -> None:
     def conditions(rules: list[dict[str, Any]]) -> Any:
-        result = frozen("run")
-        return subject_of(Stored(tmp_path, {**result, "engine": {**result["engine"], "chaos": rules}})).conditions
+        return subject_of(stored(run_of(engine__chaos=rules))).conditions
 
     drop = WRITES + 'effect = "drop"\nwhen = "after"'
     assert conditions(ran(drop, 1, 1)) == conditions(ran(drop, 9, 9))

@@ -22,15 +22,16 @@ from harness.experiments.upload_run import InputFile, UploadExperiment
 from harness.load.schedule import LoadSpec
 from harness.observation.rest import AUDITS
 from harness.report import write_report
-from harness.results import SCHEMA_VERSION
+from harness.results import save_result
 from tests.unit.experiments.support import FakeWatch, Script, audited, fake_engine, found, outcome
+from tests.unit.report.support import insert_of
 
 SPEC = LoadSpec(seconds=10, rate=100, rows_per_file="fixed:100")
 QUIET = Reporter(Console(file=io.StringIO()), quiet=True)
 EXPERIMENTS: dict[str, Callable[[], Any]] = {
     "load": lambda: LoadExperiment(LoadOptions(SPEC)),
     "search": lambda: SaturationExperiment(SearchOptions(100.0)),
-    "run": lambda: UploadExperiment(InputFile(Path("rows.csv"), 0), Setting(), ceiling=False),
+    "run": lambda: UploadExperiment(InputFile(Path("rows.csv"), 0), Setting(), baseline=False),
 }
 
 
@@ -99,7 +100,7 @@ def test_conduct_when_finished_writes_a_page_of_experiments_that_have_one(
 
 
 def test_inserting_alone_when_there_is_no_page_of_its_kind_asks_for_none(tmp_path: Path) -> None:
-    (tmp_path / "result.json").write_text(json.dumps({"schema_version": SCHEMA_VERSION, "kind": "insert"}))
+    save_result(tmp_path, insert_of())
     with pytest.raises(UsageError, match="kind 'insert'"):
         write_report(tmp_path)
     assert not InsertExperiment.has_page

@@ -19,6 +19,7 @@ from harness.experiments.load_result import LoadFinding
 from harness.experiments.load_run import LoadExperiment, LoadRun
 from harness.experiments.saturation_run import Saturation, SaturationExperiment
 from tests.unit.experiments.support import audited, examined, found, outcome
+from tests.unit.report.support import load_of, saturation_of
 
 Command = Callable[..., int]
 
@@ -92,7 +93,7 @@ def test_saturation_when_finished_ends_with_the_code_of_what_it_found(
     def search(experiment: object, _engine: object, folder: Path, _reporter: object) -> Saturation:
         assert isinstance(experiment, SaturationExperiment)
         before = None if warmed is None else examined(warmed)
-        return Saturation(folder, [], rate, 200.0, "resolution", examined(finds), before, {"consumption": None})
+        return Saturation(folder, [], rate, 200.0, "resolution", examined(finds), before, saturation_of())
 
     monkeypatch.setattr(registry, "create", lambda *_, **__: nullcontext())
     monkeypatch.setattr(lifecycle, "conduct", search)
@@ -115,7 +116,7 @@ def test_load_when_finished_ends_with_the_code_of_what_it_found(
 ) -> None:
     def run(experiment: object, _engine: object, folder: Path, _reporter: object) -> LoadRun:
         assert isinstance(experiment, LoadExperiment)
-        return LoadRun(folder, examined(finds), examined(warmed), {})
+        return LoadRun(folder, examined(finds), examined(warmed), load_of())
 
     monkeypatch.setattr(registry, "create", lambda *_, **__: nullcontext())
     monkeypatch.setattr(lifecycle, "conduct", run)

@@ -50,8 +50,8 @@ def test_run_when_there_can_be_no_warm_up_says_that_it_had_no_seconds(
     script = scripted(Script(found([outcome(0)])))
     run = conducted(LoadOptions(SPEC, 5.0, locust), tmp_path)
     assert script.driven == [SPEC]
-    assert run.result["load"]["warmup_seconds"] == 0
-    assert "warmup_audit" not in run.result
+    assert run.result.load.warmup_seconds == 0
+    assert run.result.warmup_audit is None
 
 
 def test_run_when_workers_are_started_by_hand_says_where_the_master_is(tmp_path: Path, scripted: Follow) -> None:
@@ -64,8 +64,8 @@ def test_run_when_workers_are_started_by_hand_says_where_the_master_is(tmp_path:
 
 def test_run_when_files_were_not_sent_says_so_in_the_result(tmp_path: Path, scripted: Follow) -> None:
     scripted(Script(found([outcome(0)], unsent=3, unreported=2, ambiguous=2)))
-    load = conducted(LoadOptions(SPEC, 0), tmp_path).result["load"]
-    assert (load["files_unsent"], load["uploads_unreported"], load["uploads_ambiguous"]) == (3, 2, 2)
+    load = conducted(LoadOptions(SPEC, 0), tmp_path).result.load
+    assert (load.files_unsent, load.uploads_unreported, load.uploads_ambiguous) == (3, 2, 2)
 
 
 def test_arguments_when_workers_are_started_by_hand_bound_the_wait_for_them() -> None:

@@ -17,6 +17,7 @@ from harness.experiments.record import keep_logs, logs_kept, recorded
 from harness.processes import guard
 from harness.processes.guarding import start_guard
 from harness.results import read_stored, save_result
+from tests.unit.report.support import run_of
 
 
 def engine_with_logs(tmp_path: Path) -> Any:
@@ -132,10 +133,10 @@ def test_read_stored_when_a_run_failed_says_how_it_ended(folder: Path) -> None:
 
 
 def test_read_stored_when_a_result_is_there_gives_it_despite_an_error_afterwards(folder: Path) -> None:
-    save_result(folder, {"kind": "run"})
+    save_result(folder, run_of())
     with pytest.raises(KeyboardInterrupt), recorded(folder):
         raise KeyboardInterrupt
-    assert read_stored(folder).kind == "run"
+    assert read_stored(folder).document.kind == "run"
 
 
 @pytest.mark.parametrize("name", registry.ENGINES)

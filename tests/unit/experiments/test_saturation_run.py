@@ -148,7 +148,7 @@ def test_search_when_written_says_how_the_steps_were_loaded(
     tmp_path: Path, scripted_from: Callable[..., Script]
 ) -> None:
     script = scripted_from(300, failed=1)
-    spec = searched(tmp_path).result["spec"]
+    spec = searched(tmp_path).result.spec
     assert (spec["shape"], spec["arrivals"], spec["rate"], spec["seconds"]) == ("steady", "constant", 100, 45.0)
     # No step has the warm-up's files.
     assert script.driven[0].seed not in {step.seed for step in script.driven[1:]}
@@ -175,4 +175,4 @@ def test_search_when_a_later_step_does_not_fit_into_memory_ends_with_what_it_has
 
 def test_step_when_written_has_its_verdict() -> None:
     step = Step(100, 20, Judgement(StepVerdict.NOT_SUSTAINED, "3 uploads failed", None), 0, 0, 0, 0, 1)
-    assert (step.to_json()["verdict"], step.to_json()["reason"]) == ("not sustained", "3 uploads failed")
+    assert (step.figures().verdict, step.figures().reason) == ("not sustained", "3 uploads failed")

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import pytest
 from rich.console import Console
 
 from harness.experiments.result_lines import print_doubt
+from tests.unit.report.support import run_of
 
-SLEPT = {"figures_void": True, "figures_void_reason": "this machine slept for 240 s"}
+SLEPT = "this machine slept for 240 s"
 
 
 @pytest.mark.parametrize(
-    ("result", "said"),
+    ("reason", "said"),
     [
         (SLEPT, "figures void: this machine slept for 240 s; durations and rates mean nothing"),
-        ({"figures_void": False, "figures_void_reason": ""}, ""),
-        ({}, ""),
+        ("", ""),
     ],
-    ids=["void", "good", "older"],
+    ids=["void", "good"],
 )
-def test_print_doubt_when_figures_are_void_says_why_and_else_nothing(result: dict[str, Any], said: str) -> None:
+def test_print_doubt_when_figures_are_void_says_why_and_else_nothing(reason: str, said: str) -> None:
     out = io.StringIO()
-    print_doubt(Console(file=out, width=200), result)
+    print_doubt(Console(file=out, width=200), run_of(figures_void_reason=reason))
     assert out.getvalue().strip() == said

@@ -19,10 +19,11 @@ from typer.testing import CliRunner, Result
 from harness.commands import gate as gate_command
 from harness.export import gate_markdown
 from harness.gate.command import GateRequest, policy_of
-from harness.results import read_stored
+from harness.results import GateResult, read_stored
 from harness.suites.model import load_suite
 from tests.processes import heed_interrupts
 from tests.unit.gate.support import CPU, RATE, commit_all, git, stand_in
+from tests.unit.report.support import typed
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +88,7 @@ def test_gate_when_nothing_changed_exits_0_and_writes_every_trial(suite: Path, t
     kept = sorted(p.name for p in (suite.parent / "runs" / "latest" / "trials").iterdir())
     assert (len(kept), kept[0], kept[-1]) == (22, "01-base.json", "22-base.json")
     summary = (suite.parent / "runs" / "latest" / "gate.md").read_text()
-    assert summary == gate_markdown(found)
+    assert summary == gate_markdown(typed(found, GateResult))
     assert summary.startswith("### ✅ Regression gate: No regression found\n")
     assert f"| {CPU} |" in summary
     assert "adjusted for 2 metrics" in summary
@@ -99,7 +100,7 @@ def test_gate_when_it_ended_has_a_report_and_trials_that_can_be_compared(suite: 
     assert f"report     {folder / 'report.html'}" in ended.output
     assert "No regression found" in (folder / "report.html").read_text()
     kept = [read_stored(folder / "trials" / f"{name}.json") for name in ("01-base", "02-head")]
-    assert [(one.kind, one.name) for one in kept] == [("run", "01-base"), ("run", "02-head")]
+    assert [(one.document.kind, one.name) for one in kept] == [("run", "01-base"), ("run", "02-head")]
 
 
 def test_gate_when_head_is_slower_exits_1_naming_the_metric(suite: Path, tmp_path: Path) -> None:

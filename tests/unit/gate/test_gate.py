@@ -10,8 +10,8 @@ import pytest
 from harness.errors import EngineError, HarnessError
 from harness.gate.gate import run_gate
 from harness.gate.model import Planned, Side, Trial, Verdict, plan
-from harness.gate_policy import Policy
 from harness.gate.trial import TrialFailed
+from harness.gate_policy import Policy
 from tests.unit.gate.support import CPU, RATE, jitter, metrics, trial
 
 POLICY = Policy(pairs=10, warmup=1, deciding=(RATE, CPU))

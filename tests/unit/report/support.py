@@ -16,8 +16,10 @@ from harness.results import (
     AuditFigures,
     Document,
     GateResult,
+    InsertResult,
     LoadResult,
     RunResult,
+    SaturationResult,
     Stored,
     document_of,
     read_stored,
@@ -51,6 +53,27 @@ def run_of(**changed: Any) -> RunResult:
 def load_of(**changed: Any) -> LoadResult:
     """Return the frozen load with fields changed as `altered` does."""
     return typed(altered(frozen("load"), **changed), LoadResult)
+
+
+def saturation_of() -> SaturationResult:
+    """Return a search made of the frozen load, in which one rate was sustained."""
+    load = {name: value for name, value in frozen("load").items() if name != "latencies"}
+    found = {
+        "rows_per_second": 100.0,
+        "not_sustained_rows_per_second": 200.0,
+        "resolution": 0.1,
+        "ended_by": "resolution",
+        "step_seconds": 45.0,
+        "budget_seconds": 240.0,
+        "steps": [],
+    }
+    return typed({**load, "kind": "saturation", "saturation": found}, SaturationResult)
+
+
+def insert_of() -> InsertResult:
+    """Return an insert-only result made of the frozen run."""
+    shared = {name: getattr(run_of(), name) for name in InsertResult.__struct_fields__ if hasattr(RunResult, name)}
+    return InsertResult(**{**shared, "insert_seconds": 3.0})
 
 
 def audit_of(**changed: Any) -> AuditFigures:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from harness.commands import report
 from harness.errors import EnvironmentProblem, ExitCode, HarnessError, UsageError
-from tests.unit.report.support import altered, copy_of, frozen, gate_result, suite_folder
+from tests.unit.report.support import altered, copy_of, gate_result, suite_folder
 
 
 class Ended(NamedTuple):
@@ -150,7 +150,3 @@ def test_export_when_the_format_is_unknown_exits_2(two: tuple[Path, Path]) -> No
 @pytest.mark.parametrize("command", ["report", "compare", "export"])
 def test_help_when_asked_has_an_example(command: str) -> None:
     assert f"Example: harness {command}" in " ".join(call(command, "--help").out.split())
-
-
-def test_frozen_results_when_read_are_of_this_schema() -> None:
-    assert {frozen("run")["schema_version"], frozen("load")["schema_version"]} == {2}

@@ -309,7 +309,7 @@ def test_write_report_when_done_leaves_one_page_beside_the_result(tmp_path: Path
 def clean_result() -> CleanResult:
     seen = run_of()
     audit = AuditFigures(conserved=True, as_expected=True, rows=1)
-    return CleanResult(spec={}, corpus=seen.corpus, fingerprint=seen.fingerprint, audit=audit, cleaners=[])
+    return CleanResult(run="r", spec={}, corpus=seen.corpus, fingerprint=seen.fingerprint, audit=audit, cleaners=[])
 
 
 def test_write_report_when_the_kind_has_no_page_says_which_have(tmp_path: Path) -> None:

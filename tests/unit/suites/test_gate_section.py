@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from harness.errors import UsageError
 from harness.metrics import metrics_of, run_metrics
 from harness.stages import STAGES
 from harness.suites.model import Suite, parse
+from tests.unit.report.support import run_of
 
 CPU = "insert_cpu_ms_per_1000_rows"
 
@@ -46,14 +48,7 @@ def test_parse_when_a_trial_would_get_no_time_refuses_it(value: str) -> None:
 
 
 def test_run_metrics_when_listed_are_those_of_a_run_that_has_every_figure() -> None:
-    totals = {"rows_ok": 10, "rows_per_second": 5.0, "cpu_ms": 1.0, "handler_ms": 9.0, "waiting_ms": 4.0}
-    result = {
-        "kind": "run",
-        "pipeline_rows_per_second": 5.0,
-        "clean_seconds": 1.0,
-        "upload_seconds": 1.0,
-        "stages": {stage.name: totals for stage in STAGES},
-        "memory_peak_bytes": 1,
-        "audit": {"dead_letters": {"insert": {"too large": 2}}},
-    }
+    insert = run_of().stages["insert"]
+    stage = replace(insert, rows_ok=10, rows_per_second=5.0, cpu_ms=1.0, handler_ms=9.0, waiting_ms=4.0)
+    result = replace(run_of(), clean_seconds=1.0, stages={one.name: stage for one in STAGES})
     assert run_metrics() == frozenset(metrics_of(result))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 import harness.suites.run
 from harness.commands.bench import app
 from harness.errors import EngineError, EnvironmentProblem, UsageError
-from harness.results import save_result
+from harness.results import AuditFigures, Result, read_stored, save_result
 from harness.suites.model import Kind, Suite, load_suite
 from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 from tests.unit.suites.test_metrics import run_result
@@ -32,25 +33,25 @@ class Repetitions:
         self._lost = lost
         self._broken = broken
 
-    def __call__(self, suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+    def __call__(self, suite: Suite, options: SuiteOptions, folder: Path) -> Result:
         self.count += 1
         if self.count == self._broken:
             raise EngineError("it died")
         good = self.count not in self._lost
-        audit = {"conserved": good, "as_expected": good, "rows": 100, "dead_letters": {}, "problems": {}}
-        result = run_result(pipeline_rows_per_second=100.0 * self.count, audit=audit, fingerprint={})
-        save_result(folder, {"run": folder.name, **result})
+        audit = AuditFigures(conserved=good, as_expected=good, rows=100)
+        result = run_result(pipeline_rows_per_second=100.0 * self.count, audit=audit)
+        save_result(folder, result)
         return result
 
 
 def test_run_suite_when_all_goes_well_discards_warm_ups_and_sums_up_the_rest(tmp_path: Path) -> None:
     document = run_suite(SUITE, QUIET, tmp_path, Repetitions())
-    assert document == json.loads((tmp_path / "aggregate.json").read_text())
-    assert document["repetitions"] == ["01", "02", "03"]
-    assert document["conserved"] is True
-    rate = document["metrics"]["pipeline_rows_per_second"]
-    assert (rate["values"], rate["median"], rate["low"], rate["high"]) == ([300.0, 400.0, 500.0], 400.0, 300.0, 500.0)
-    assert (rate["unit"], rate["direction"], rate["interval"], rate["spread"]) == ("rows/s", "higher", "range", 0.5)
+    assert read_stored(tmp_path).document == document
+    assert document.repetitions == ["01", "02", "03"]
+    assert document.conserved is True
+    rate = document.metrics["pipeline_rows_per_second"]
+    assert (rate.values, rate.median, rate.low, rate.high) == ([300.0, 400.0, 500.0], 400.0, 300.0, 500.0)
+    assert (rate.unit, rate.direction, rate.interval, rate.spread) == ("rows/s", "higher", "range", 0.5)
     folders = sorted(p.name for p in tmp_path.iterdir() if p.is_dir())
     assert folders == ["01", "02", "03", "warmup-1", "warmup-2"]
     assert all((tmp_path / name / "result.json").is_file() for name in folders)
@@ -60,8 +61,8 @@ def test_run_suite_when_all_goes_well_discards_warm_ups_and_sums_up_the_rest(tmp
 def test_run_suite_when_rows_are_lost_ends_and_says_so(tmp_path: Path, lost: int, kept: list[str], ran: int) -> None:
     repetitions = Repetitions(lost=(lost,))
     document = run_suite(SUITE, QUIET, tmp_path, repetitions)
-    assert document["conserved"] is False
-    assert document["repetitions"] == kept
+    assert document.conserved is False
+    assert document.repetitions == kept
     assert repetitions.count == ran
 
 
@@ -77,20 +78,18 @@ def test_run_suite_when_a_repetition_fails_raises_and_keeps_the_earlier_results(
 def test_run_suite_when_a_repetition_lacks_a_metric_names_it(tmp_path: Path) -> None:
     whole = Repetitions()
 
-    def patchy(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
-        result = dict(whole(suite, options, folder))
-        if whole.count == 4:
-            del result["clean_seconds"]
-        return result
+    def patchy(suite: Suite, options: SuiteOptions, folder: Path) -> Result:
+        result = whole(suite, options, folder)
+        return msgspec.structs.replace(result, clean_seconds=None) if whole.count == 4 else result
 
     document = run_suite(SUITE, QUIET, tmp_path, patchy)
-    assert document["incomplete"] == ["clean_seconds"]
-    assert "clean_seconds" not in document["metrics"]
+    assert document.incomplete == ["clean_seconds"]
+    assert "clean_seconds" not in document.metrics
 
 
 def test_run_suite_when_repetitions_are_six_gives_an_interval(tmp_path: Path) -> None:
     document = run_suite(replace(SUITE, warmup=0, repetitions=6), QUIET, tmp_path, Repetitions())
-    assert document["metrics"]["pipeline_rows_per_second"]["interval"] == "95% of the median"
+    assert document.metrics["pipeline_rows_per_second"].interval == "95% of the median"
 
 
 def test_print_aggregate_when_printed_has_medians_and_the_verdict(tmp_path: Path) -> None:
@@ -176,14 +175,14 @@ def test_run_suite_when_figures_of_a_repetition_are_void_takes_no_such_sample(
 ) -> None:
     whole = Repetitions()
 
-    def slept(suite: Suite, options: SuiteOptions, folder: Path) -> Mapping[str, Any]:
+    def slept(suite: Suite, options: SuiteOptions, folder: Path) -> Result:
         result = whole(suite, options, folder)
         if whole.count != void:
             return result
-        return {**result, **{"figures_void": True, "figures_void_reason": "this machine slept for 240 s"}}
+        return msgspec.structs.replace(result, figures_void_reason="this machine slept for 240 s")
 
     if not raised:
-        assert run_suite(SUITE, QUIET, tmp_path, slept)["incomplete"] == []
+        assert run_suite(SUITE, QUIET, tmp_path, slept).incomplete == []
         return
     with pytest.raises(EnvironmentProblem, match="the figures of repetition 2 are void: this machine slept for 240 s"):
         run_suite(SUITE, QUIET, tmp_path, slept)

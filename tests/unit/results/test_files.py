@@ -8,15 +8,27 @@ from pathlib import Path
 import pytest
 
 from harness.errors import EnvironmentProblem, UsageError
-from harness.results import SCHEMA_VERSION, memory_scope, new_run_folder, read_lines, read_stored, save_result
+from harness.results import (
+    AGGREGATE,
+    OLD_VERSION,
+    SCHEMA_VERSION,
+    SuiteResult,
+    memory_scope,
+    new_run_folder,
+    read_lines,
+    read_stored,
+    save_result,
+)
+from tests.unit.report.support import run_of, suite_folder, typed
 
 
 def test_save_result_when_done_can_be_read_from_folder_and_file(tmp_path: Path) -> None:
-    path = save_result(tmp_path, {"run": "r", "kind": "run", "rows": 5})
+    path = save_result(tmp_path, run_of(run="another"))
     assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
     for place in (tmp_path, path):
         stored = read_stored(place)
-        assert (stored.name, stored.kind, stored.folder, stored.data["rows"]) == ("r", "run", tmp_path, 5)
+        assert (stored.name, stored.document.kind, stored.folder) == ("another", "run", tmp_path)
+        assert stored.document == run_of(run="another")
 
 
 def test_new_run_folder_when_made_is_the_latest(tmp_path: Path) -> None:
@@ -41,6 +53,10 @@ def test_new_run_folder_when_it_cannot_be_made_names_it(tmp_path: Path) -> None:
         ('{"schema_version": 1, "kind": "run"}', "has schema_version 1"),
         ('{"schema_version": "2", "kind": "run"}', "has schema_version '2'"),
         (f'{{"schema_version": {SCHEMA_VERSION}}}', "does not say of what kind"),
+        (f'{{"schema_version": {SCHEMA_VERSION}, "kind": "walk"}}', "is of kind 'walk'"),
+        (f'{{"schema_version": {SCHEMA_VERSION}, "kind": "run"}}', "is no complete result: .*missing required field"),
+        (f'{{"schema_version": {OLD_VERSION}, "kind": "run"}}', "is no complete result: it has no field 'audit'"),
+        (f'{{"schema_version": {OLD_VERSION}, "kind": "run", "audit": 3}}', "is no complete result: "),
     ],
 )
 def test_read_stored_when_the_file_is_no_result_says_why(tmp_path: Path, text: str, message: str) -> None:
@@ -74,10 +90,11 @@ def test_read_lines_when_one_is_no_object_names_its_number(tmp_path: Path, text:
 
 
 def test_read_stored_when_a_suite_and_a_result_are_there_takes_the_result(tmp_path: Path) -> None:
-    for name, kind in (("result.json", "run"), ("aggregate.json", "suite")):
-        (tmp_path / name).write_text(json.dumps({"schema_version": SCHEMA_VERSION, "kind": kind}))
-    assert read_stored(tmp_path).kind == "run"
-    assert read_stored(tmp_path / "aggregate.json").kind == "suite"
+    suite = typed(json.loads((suite_folder(tmp_path / "s") / "aggregate.json").read_text()), SuiteResult)
+    save_result(tmp_path, run_of())
+    save_result(tmp_path, suite, AGGREGATE)
+    assert read_stored(tmp_path).document.kind == "run"
+    assert read_stored(tmp_path / AGGREGATE).document.kind == "suite"
 
 
 @pytest.mark.parametrize(
@@ -85,4 +102,4 @@ def test_read_stored_when_a_suite_and_a_result_are_there_takes_the_result(tmp_pa
     [("embedded", "all processes together"), ("localstack", "not counted"), ("localstack-data", "not counted")],
 )
 def test_memory_scope_when_services_run_in_containers_says_that_they_are_not_in_it(engine: str, words: str) -> None:
-    assert words in memory_scope({"engine": {"name": engine}})
+    assert words in memory_scope(engine)
