@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from harness.errors import UsageError
 from harness.lessons.descriptors.lesson import DescriptorsLesson
+from harness.lessons.logs.lesson import LogsLesson
 from harness.lessons.model import Lesson
 
 ALL = "all"
 """The word that stands for every lesson on the command line."""
 
-LESSONS: tuple[Lesson, ...] = (DescriptorsLesson(),)
+LESSONS: tuple[Lesson, ...] = (DescriptorsLesson(), LogsLesson())
 """Every lesson; one line each."""
 
 

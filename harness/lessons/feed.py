@@ -19,10 +19,10 @@ def lesson_source(name: str) -> Source:
     return Source("lesson", f"{name}.csv", "1")
 
 
-def record_batches(rows: int, source: Source) -> list[str]:
+def record_batches(rows: int, source: Source, rows_per_message: int = ROWS_PER_MESSAGE) -> list[str]:
     """Return the message bodies of a corpus of `rows` rows, none of which any stage would refuse; rows are numbered
     from 1."""
-    job = Job(source, COLUMNS, replace(Settings(), rows_per_message=ROWS_PER_MESSAGE))
+    job = Job(source, COLUMNS, replace(Settings(), rows_per_message=rows_per_message))
     cleaned = Cleaned()
     bodies = list(_bodies(CorpusSpec(rows=rows, quarantine=0.0, poison=0.0), job, cleaned))
     if cleaned.rows_ok != rows:

@@ -58,6 +58,7 @@ def run_lessons(
         found.append(figures)
         watcher.ends(figures)
     result = LessonsResult(
+        run=folder.name,
         began=began,
         seconds=round(clocks.monotonic() - started, 1),
         quick=quick,
@@ -79,7 +80,14 @@ def _run_one(
             figures = figures_of(lesson, finding, clocks.monotonic() - started)
     except Exception as error:  # noqa: BLE001  whatever one lesson raises is its own end, and recorded as that
         return failure_of(lesson, error, clocks.monotonic() - started)
-    alone = LessonsResult(began=began, seconds=figures.seconds, quick=quick, fingerprint=machine, lessons=[figures])
+    alone = LessonsResult(
+        run=folder.name,
+        began=began,
+        seconds=figures.seconds,
+        quick=quick,
+        fingerprint=machine,
+        lessons=[figures],
+    )
     save_result(folder, alone)
     return figures
 
