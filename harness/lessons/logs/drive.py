@@ -39,6 +39,11 @@ class Arrangement:
         """The stack that it is deployed as."""
         return f"logs-{'printing' if self.prints else 'silent'}-{self.rows_per_message}"
 
+    @property
+    def handler(self) -> str:
+        """The function: the pipeline's, or the one that prints before it."""
+        return "inserts.printing.handler" if self.prints else "handlers.insert.handler"
+
 
 ARRANGEMENTS = tuple(Arrangement(rows, prints) for rows in (ONE, PACKED) for prints in (True, False))
 
@@ -66,20 +71,26 @@ def insert_by_all(engine: Engine, rows: int, progress: Progress) -> dict[Arrange
     Raises EngineError where the engine refuses, StageStuck where messages are not taken, EnvironmentProblem where rows
     are missing afterwards.
     """
+    progress(0.0, "deploying")
+    deployed = _deploy(engine)
     found = {}
+    for number, (arrangement, deployment) in enumerate(deployed.items()):
+        words = f"{arrangement.rows_per_message} rows a message, events {'' if arrangement.prints else 'not '}printed"
+        progress((number + 1) / (len(deployed) + 1), words)
+        bodies = record_batches(rows, lesson_source("logs"), arrangement.rows_per_message)
+        found[arrangement] = _insert(engine, deployment, rows, bodies)
+    return found
+
+
+def _deploy(engine: Engine) -> dict[Arrangement, Deployment]:
     with tempfile.TemporaryDirectory(prefix="harness-lesson-") as folder:
         code = beside_ours(INSERTS, Path(folder))
-        for number, arrangement in enumerate(ARRANGEMENTS):
-            share = number / len(ARRANGEMENTS)
-            words = (
-                f"{arrangement.rows_per_message} rows a message, events {'' if arrangement.prints else 'not '}printed"
+        return {
+            arrangement: engine.deploy(
+                TEMPLATE, {"Handler": arrangement.handler}, stack_name=arrangement.stack_name, code=code
             )
-            progress(share, words)
-            handler = "inserts.printing.handler" if arrangement.prints else "handlers.insert.handler"
-            deployment = engine.deploy(TEMPLATE, {"Handler": handler}, stack_name=arrangement.stack_name, code=code)
-            bodies = record_batches(rows, lesson_source("logs"), arrangement.rows_per_message)
-            found[arrangement] = _insert(engine, deployment, rows, bodies)
-    return found
+            for arrangement in ARRANGEMENTS
+        }
 
 
 def _insert(engine: Engine, deployment: Deployment, rows: int, bodies: Sequence[str]) -> Logged:

@@ -20,6 +20,9 @@ LEAST_TIMES = 5
 """An event that is printed must make the log at least so many times as large for the verdict: less would be no reason
 to leave it out."""
 
+LEAST_SHARE = Decimal("0.25")
+"""What printing costs must be at least this share of what writing the rows costs: less would hardly be noticed."""
+
 _GB_OF_TB = 1_000
 _MOST_TB = 60
 """The picture of dollars ends here: above 50 TB the last tier holds."""
@@ -75,9 +78,9 @@ def finding(found: Mapping[Arrangement, Logged], prices: Prices) -> Finding:
         [
             Check(f"with its event printed a row takes {times:.0f} times as much log", times >= LEAST_TIMES),
             Check(
-                f"a million rows then cost ${per_million[PRINTING_ONE]:.2f} of logs, beside ${writes:.2f} of writes to "
-                f"the table; 6.6 TB are {files:,.0f} files of {ROWS:,} rows",
-                per_million[PRINTING_ONE] > per_million[SILENT_ONE] * LEAST_TIMES,
+                f"a million rows then cost {_money(per_million[PRINTING_ONE])} of logs, where their writes to the "
+                f"table cost ${writes.normalize():f}",
+                per_million[PRINTING_ONE] >= writes * LEAST_SHARE,
             ),
         ]
     )
@@ -93,6 +96,7 @@ def finding(found: Mapping[Arrangement, Logged], prices: Prices) -> Finding:
             "",
             f"{_rows_of_author(found[PRINTING_PACKED]) / 1e9:.1f} billion",
         ),
+        Comparison(f"files of {ROWS:,} rows that make 6.6 TB, one a message, printed", "", f"{files:,.0f}"),
         Comparison(f"log of a file of {ROWS:,} rows, one a message, printed", "", _gigabytes(printing)),
         Comparison(f"log of a file of {ROWS:,} rows, {PACKED} a message, not", "", _gigabytes(found[SILENT_PACKED])),
     ]
@@ -101,9 +105,9 @@ def finding(found: Mapping[Arrangement, Logged], prices: Prices) -> Finding:
 
 def _notes(printing: Logged, prices: Prices) -> tuple[str, ...]:
     return (
-        f"Measured: {printing.rows:,} generated rows of 16 columns are inserted by the pipeline's own function from SQS, "
-        "in batches of up to 10 messages, four times; what lies in each log group is counted, UTF-8, Lambda's own lines "
-        "included. Printing is one line of code before the same function.",
+        f"Measured: {printing.rows:,} generated rows of 16 columns are inserted four times by the pipeline's own "
+        "function from SQS, in batches of up to 10 messages, and the bytes in each log group are counted, Lambda's own "
+        "lines included. Printing is one line of code in front of the same function.",
         "The event holds the row and, around it, what SQS adds to each message: with one row a message that is most of "
         "it. Only insert is counted; the author's other functions logged too.",
         f"Dollars are to ingest, in one month, in us-east-1; prices were read on {prices.read}. Storage is extra.",
