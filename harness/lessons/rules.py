@@ -20,5 +20,5 @@ def judged(checks: Sequence[Check]) -> tuple[Verdict, str]:
     """Return the verdict, and its reason: all parts where all hold, else those that do not."""
     failed = [check.text for check in checks if not check.holds]
     if failed:
-        return Verdict.DIFFERS, f"Not as published: {'; '.join(failed)}."
+        return Verdict.DIFFERS, f"not as published: {'; '.join(failed)}."
     return Verdict.REPRODUCED, f"{'; '.join(check.text for check in checks)}."

@@ -84,10 +84,10 @@ def _chart(name: str, plot: PlotFigures) -> Chart:
     style = layout(plain(plot.y), plain(plot.x))
     for axis, logarithmic in (("xaxis", plot.log_x), ("yaxis", plot.log_y)):
         if logarithmic:
-            # An axis to zero has no logarithm; labels at powers and their halves alone stay readable.
-            style[axis] = {**style[axis], "type": "log", "rangemode": "normal", "tickformat": ",~g", "nticks": 8}
+            # An axis to zero has no logarithm; ticks are decimals, as readers know figures of rows.
+            style[axis] = {**style[axis], "type": "log", "rangemode": "normal", "tickformat": ",~r", "nticks": 8}
     figure: dict[str, Any] = {"data": traces, "layout": style}
-    return Chart(name, plot.title, f"{plot.y} over {plot.x}.", figure, _line_table(plot), wide=True)
+    return Chart(name, plot.title, f"{plot.y[:1].upper()}{plot.y[1:]} over {plot.x}.", figure, _line_table(plot), wide=True)
 
 
 def _line_table(plot: PlotFigures) -> Table:
@@ -97,8 +97,13 @@ def _line_table(plot: PlotFigures) -> Table:
             continue
         x_last, y_last = one.points[-1]
         top = max(y for _, y in one.points)
-        rows.append((one.name, number(top), number(y_last), number(x_last)))
+        rows.append((one.name, _figure(top), _figure(y_last), _figure(x_last)))
     return Table(plot.title, ("line", "highest", "last", f"at, {plot.x}"), tuple(rows))
+
+
+def _figure(value: float) -> str:
+    """Return a figure as tables have it; a small one keeps two digits that tell it from nothing."""
+    return f"{value:.2g}" if 0 < abs(value) < 0.01 else number(value)
 
 
 def _environment(seen: Fingerprint) -> list[Table]:

@@ -91,6 +91,13 @@ def test_page_when_charts_are_drawn_has_figures_that_plotly_takes_under_names_of
     assert plotly.graph_objects.Figure(chart.figure).data[0].mode == "lines"
 
 
+def test_page_when_figures_are_small_keeps_them_apart_from_nothing() -> None:
+    small = PlotFigures(title="t", x="x", y="tB", lines=[PlotLine(name="small", points=[(0.0, 0.00039)])])
+    (chart,) = lessons_page(stored(lesson(plots=[small]))).sections[0].charts
+    assert chart.table.rows == (("small", "0.00039", "0.00039", "0"),)
+    assert chart.caption == "TB over x."
+
+
 def test_page_when_lessons_end_differently_speaks_of_the_worst_and_names_all() -> None:
     page = lessons_page(stored(lesson(), lesson("logs", "differs"), lesson("ramp", "failed")))
     assert (page.verdict.tone, page.verdict.word) == ("bad", "Not all reproduced")
