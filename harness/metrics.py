@@ -16,8 +16,8 @@ from harness.results import (
     LoadResult,
     Result,
     RunResult,
+    SaturationResult,
     StageFigures,
-    WatchedResult,
 )
 from harness.stages import STAGES
 
@@ -42,13 +42,22 @@ class Metric:
     value: float
 
 
+Kinds = tuple[type[Result], ...]
+
+PIPELINE: Kinds = (RunResult, LoadResult)
+UPLOADS: Kinds = (RunResult, InsertResult)
+INSERTING: Kinds = (RunResult, LoadResult, InsertResult)
+"""The kinds of results that have a figure: of the whole pipeline, of one upload, of all that insert."""
+
+
 @dataclass(frozen=True)
 class Definition:
-    """A figure that results can have. `measure` returns it, None of a result that does not have it."""
+    """A figure that results of `kinds` can have. `measure` returns it, None of a result that does not have it."""
 
     name: str
     unit: str
     direction: Direction
+    kinds: Kinds
     measure: Callable[[Result], float | None]
 
 
@@ -60,43 +69,54 @@ def figure(value: float) -> str:
 def metrics_of(result: Document) -> dict[str, Metric]:
     """Return the figures of a result by name; those it does not have are absent, and all where its figures are void.
 
-    Runs, loads, inserts and cleaners have some; saturation searches, suites, gates and errors have none.
+    Suites, gates and errors have none.
     """
-    if not isinstance(result, RunResult | LoadResult | InsertResult | CleanResult) or result.figures_void_reason:
+    if not isinstance(result, Result) or result.figures_void_reason:
         return {}
     if isinstance(result, CleanResult):
         return {metric.name: metric for metric in _of_cleaners(result)}
     found = {}
     for one in REGISTRY.values():
-        value = one.measure(result)
+        value = one.measure(result) if isinstance(result, one.kinds) else None
         if value is not None and isfinite(value):
             found[one.name] = Metric(one.name, one.unit, one.direction, float(value))
     return found
 
 
-def run_metrics() -> frozenset[str]:
-    """Return the names of all figures that a result of kind run can have."""
-    return frozenset(REGISTRY) - {one.name for one in _of_latencies()}
+def names_of(kind: type[Result]) -> frozenset[str]:
+    """Return the names of all figures that a result of this kind can have; of the clean suite's none, since they have
+    the cleaners' names."""
+    return frozenset(one.name for one in REGISTRY.values() if issubclass(kind, one.kinds))
 
 
 def _of_pipeline() -> Iterator[Definition]:
-    def of_watched(name: str) -> Callable[[Result], float | None]:
-        return lambda result: getattr(result, name) if isinstance(result, WatchedResult) else None
-
-    def of_upload(name: str) -> Callable[[Result], float | None]:
-        return lambda result: getattr(result, name) if isinstance(result, RunResult | InsertResult) else None
-
-    yield Definition("pipeline_rows_per_second", "rows/s", Direction.HIGHER, of_watched("pipeline_rows_per_second"))
-    yield Definition("clean_seconds", "s", Direction.LOWER, of_upload("clean_seconds"))
-    yield Definition("upload_seconds", "s", Direction.LOWER, of_upload("upload_seconds"))
+    higher, lower = Direction.HIGHER, Direction.LOWER
+    yield Definition("saturation_rows_per_second", "rows/s", higher, (SaturationResult,), _sustained)
+    yield Definition("pipeline_rows_per_second", "rows/s", higher, PIPELINE, _attribute("pipeline_rows_per_second"))
+    yield Definition("clean_seconds", "s", lower, UPLOADS, _attribute("clean_seconds"))
+    yield Definition("upload_seconds", "s", lower, UPLOADS, _attribute("upload_seconds"))
     for stage in STAGES:
-        yield from _of_stage(stage.name)
-    yield from _of_latencies()
-    yield Definition("memory_peak_bytes", "bytes", Direction.LOWER, of_watched("memory_peak_bytes"))
-    yield Definition("dlq_rows", "rows", Direction.LOWER, lambda result: result.audit.dead_lettered_rows)
+        yield from _of_stage(stage.name, INSERTING if stage.name in ("clean", "insert") else PIPELINE)
+    for name in ("upload", "end_to_end"):
+        for percentile in PERCENTILES:
+            yield Definition(f"{name}_p{percentile}_ms", "ms", lower, (LoadResult,), _of_distribution(name, percentile))
+    yield Definition("memory_peak_bytes", "bytes", lower, PIPELINE, _attribute("memory_peak_bytes"))
+    yield Definition("dlq_rows", "rows", lower, INSERTING, lambda result: result.audit.dead_lettered_rows)
 
 
-def _of_stage(name: str) -> Iterator[Definition]:
+def _attribute(name: str) -> Callable[[Result], float | None]:
+    def value(result: Result) -> float | None:
+        found: float | None = getattr(result, name)
+        return found
+
+    return value
+
+
+def _sustained(result: Result) -> float | None:
+    return result.saturation.rows_per_second if isinstance(result, SaturationResult) else None
+
+
+def _of_stage(name: str, kinds: Kinds) -> Iterator[Definition]:
     def of_stage(measure: Callable[[StageFigures], float | None]) -> Callable[[Result], float | None]:
         def value(result: Result) -> float | None:
             found = result.stages.get(name) if isinstance(result, DeployedResult) else None
@@ -104,15 +124,15 @@ def _of_stage(name: str) -> Iterator[Definition]:
 
         return value
 
-    yield Definition(
-        f"{name}_rows_per_second", "rows/s", Direction.HIGHER, of_stage(lambda stage: stage.rows_per_second)
-    )
-    for metric, measure in (
+    rate = of_stage(lambda stage: stage.rows_per_second)
+    yield Definition(f"{name}_rows_per_second", "rows/s", Direction.HIGHER, kinds, rate)
+    times: tuple[tuple[str, Callable[[StageFigures], float | None]], ...] = (
         ("cpu_ms_per_1000_rows", lambda stage: stage.cpu_ms),
         ("ms_per_1000_rows", lambda stage: stage.handler_ms),
         ("own_ms_per_1000_rows", _own_ms),
-    ):
-        yield Definition(f"{name}_{metric}", "ms", Direction.LOWER, of_stage(_per_thousand(measure)))
+    )
+    for metric, measure in times:
+        yield Definition(f"{name}_{metric}", "ms", Direction.LOWER, kinds, of_stage(_per_thousand(measure)))
 
 
 def _per_thousand(measure: Callable[[StageFigures], float | None]) -> Callable[[StageFigures], float | None]:
@@ -129,19 +149,14 @@ def _own_ms(stage: StageFigures) -> float | None:
     return handler - waiting if handler is not None and 0 < waiting < handler else None
 
 
-def _of_latencies() -> Iterator[Definition]:
-    def of_load(name: str, percentile: str) -> Callable[[Result], float | None]:
-        def value(result: Result) -> float | None:
-            if not isinstance(result, LoadResult):
-                return None
-            percentiles = (result.latencies.upload if name == "upload" else result.latencies.end_to_end).percentiles
-            return percentiles.get(percentile)
+def _of_distribution(name: str, percentile: str) -> Callable[[Result], float | None]:
+    def value(result: Result) -> float | None:
+        if not isinstance(result, LoadResult):
+            return None
+        found = result.latencies.upload if name == "upload" else result.latencies.end_to_end
+        return found.percentiles.get(percentile)
 
-        return value
-
-    for name in ("upload", "end_to_end"):
-        for percentile in PERCENTILES:
-            yield Definition(f"{name}_p{percentile}_ms", "ms", Direction.LOWER, of_load(name, percentile))
+    return value
 
 
 def _of_cleaners(result: CleanResult) -> Iterator[Metric]:
@@ -160,4 +175,4 @@ def _of_cleaner(cleaner: CleanerFigures) -> Iterator[Metric]:
 
 
 REGISTRY: dict[str, Definition] = {one.name: one for one in _of_pipeline()}
-"""Every figure of runs, loads and inserts by name, in the order in which they are shown."""
+"""Every figure of runs, loads, searches and inserts by name, in the order in which they are shown."""

@@ -16,8 +16,9 @@ from typer.core import TyperGroup
 from harness.commands.engine_options import EngineOptions
 from harness.commands.load import load, saturation
 from harness.commands.option_groups import grouped
-from harness.commands.options import Out, Rows, out
-from harness.errors import ExitCode, UsageError
+from harness.commands.options import Out, Require, Rows, out
+from harness.commands.outcome import end_with
+from harness.errors import UsageError
 from harness.suites.catalogue import summaries
 
 SUITES = "Suites: warm-up, repetitions on fresh engines, every row audited, median and spread"
@@ -118,6 +119,7 @@ class SuiteChoices:
     repetitions: Annotated[int | None, typer.Option(help="Repetitions (default: the suite's).")] = None
     out_dir: Out = Path("runs")
     as_json: Annotated[bool, typer.Option("--json", help="Print aggregate.json and nothing else.")] = False
+    require: Require = None
 
 
 _SHADOWED = [f"  {name}: {summary}" for name, summary in summaries().items() if name in ("clean", "load")]
@@ -146,7 +148,7 @@ def _run_suite(name: str, on: EngineOptions, choices: SuiteChoices) -> None:
     from harness.suites.model import Kind, load_suite
     from harness.suites.run import SuiteOptions, print_aggregate, run_suite
 
-    suite = load_suite(name)
+    suite = load_suite(name).requiring(choices.require or [], "--require")
     chosen = on.choose()
     if chosen.rules is not None and suite.kind is Kind.CLEAN:
         raise UsageError(f"--chaos: suite {suite.name} runs no engine", hint="leave --chaos out")
@@ -165,8 +167,7 @@ def _run_suite(name: str, on: EngineOptions, choices: SuiteChoices) -> None:
         print_aggregate(out, found)
         out.print(f"results    {folder}/aggregate.json", highlight=False, soft_wrap=True)
         out.print(f"report     {page}", highlight=False, soft_wrap=True)
-    if not found.conserved:
-        raise typer.Exit(ExitCode.NOT_CONSERVED)
+    end_with(conserved=found.conserved, objectives=found.objectives)
 
 
 def _suite_command(name: str) -> Callable[..., None]:

@@ -16,6 +16,7 @@ from harness.commands.options import (
     Out,
     Params,
     Profile,
+    Require,
     StallTimeout,
     chaos_rules,
     out,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from harness.engines.registry import EngineKind
     from harness.experiments.lifecycle import Setting
     from harness.experiments.reporter import Reporter
+    from harness.results import Result
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,17 @@ class ExperimentOptions:
     out_dir: Out = Path("runs")
     stall_timeout: StallTimeout = 120.0
     as_json: AsJson = False
+    require: Require = None
 
-    def setting(self) -> Setting:
-        """Return what the experiment is told; raises UsageError for a parameter that is not KEY=VALUE."""
+    def setting(self, kind: type[Result]) -> Setting:
+        """Return what an experiment with this kind of result is told; raises UsageError for a parameter that is not
+        KEY=VALUE, and for an objective that is none or about a figure that the result will not have."""
         from harness.experiments.lifecycle import Setting
+        from harness.metrics import names_of
+        from harness.objectives import parse_objectives
 
-        return Setting(parse_parameters(self.param), self.stall_timeout)
+        objectives = parse_objectives(self.require or [], names_of(kind), "--require")
+        return Setting(parse_parameters(self.param), self.stall_timeout, objectives=objectives)
 
     def reporter(self) -> Reporter:
         """Return what tells of the experiment: nothing where its result is to be JSON."""

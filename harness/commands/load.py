@@ -10,6 +10,7 @@ import typer
 from harness.commands.engine_options import EngineOptions, ExperimentOptions
 from harness.commands.option_groups import grouped
 from harness.commands.options import Dirty, Poison, Quarantine, Seed, out
+from harness.commands.outcome import end_with
 from harness.errors import ExitCode
 from harness.load.schedule import SPEC_OPTIONS, LoadSpec
 
@@ -124,11 +125,11 @@ def load(schedule: ScheduleOptions, client: ClientOptions, on: EngineOptions, op
     from harness.experiments.load_result import require_uploaded
     from harness.experiments.load_run import LoadExperiment, LoadOptions, rows_of
     from harness.experiments.load_summary import print_summary
-    from harness.results import json_of, new_run_folder
+    from harness.results import LoadResult, json_of, new_run_folder
 
     chosen = on.choose()
     spec = schedule.spec(chosen.kind)
-    experiment = LoadExperiment(LoadOptions(spec, schedule.warmup, client.locust(), options.setting()))
+    experiment = LoadExperiment(LoadOptions(spec, schedule.warmup, client.locust(), options.setting(LoadResult)))
     if chosen.kind.data_here:
         refuse_if_too_many(rows_of(spec), "the load")
     folder = new_run_folder(options.out_dir)
@@ -138,9 +139,9 @@ def load(schedule: ScheduleOptions, client: ClientOptions, on: EngineOptions, op
         print(json_of(finished.result, indent=0))  # noqa: T201
     else:
         print_summary(out, finished)
-    if not finished.conserved:
-        raise typer.Exit(ExitCode.NOT_CONSERVED)
-    require_uploaded(finished.examined.finding, folder)
+    if finished.conserved:
+        require_uploaded(finished.examined.finding, folder)
+    end_with(conserved=finished.conserved, objectives=finished.result.objectives)
 
 
 @grouped
@@ -166,7 +167,7 @@ def saturation(
     from harness.experiments.load_result import require_uploaded
     from harness.experiments.saturation_run import SaturationExperiment, SearchOptions
     from harness.load.locust_process import LocustOptions, free_port
-    from harness.results import json_of, new_run_folder
+    from harness.results import SaturationResult, json_of, new_run_folder
 
     chosen = on.choose()
     master_port = free_port("127.0.0.1") if files.processes else 0
@@ -179,7 +180,7 @@ def saturation(
             room_here=chosen.kind.data_here,
             spec=LoadSpec(rows_per_file=files.rows_per_file, seed=files.seed, dirty=files.dirty),
             locust=LocustOptions(users=files.users, processes=files.processes, master_port=master_port),
-            setting=options.setting(),
+            setting=options.setting(SaturationResult),
         )
     )
     folder = new_run_folder(options.out_dir)
@@ -189,16 +190,22 @@ def saturation(
         print(json_of(found.result, indent=0))  # noqa: T201
     else:
         _print_saturation(found)
-    if not found.conserved:
-        raise typer.Exit(ExitCode.NOT_CONSERVED)
-    require_uploaded(found.examined.finding, folder)
+    if found.conserved:
+        require_uploaded(found.examined.finding, folder)
+    end_with(conserved=found.conserved, objectives=found.result.objectives)
     if not found.rate or found.result.figures_void_reason:
         raise typer.Exit(ExitCode.INCONCLUSIVE)
 
 
 def _print_saturation(found: Saturation) -> None:
     from harness.experiments.load_run import all_conserved
-    from harness.experiments.result_lines import print_audit, print_chaos, print_consumption, print_doubt
+    from harness.experiments.result_lines import (
+        print_audit,
+        print_chaos,
+        print_consumption,
+        print_doubt,
+        print_objectives,
+    )
     from harness.experiments.saturation_run import line
 
     out.print(f"\nsaturation [bold]{line(found)}[/]", highlight=False, soft_wrap=True)
@@ -209,4 +216,5 @@ def _print_saturation(found: Saturation) -> None:
     if found.warmed is not None and not all_conserved(found.warmed):
         out.print("warm-up:")
         print_audit(out, found.warmed.finding.audit)
+    print_objectives(out, found.result.objectives)
     out.print(f"results    {found.folder}/result.json", highlight=False, soft_wrap=True)

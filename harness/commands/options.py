@@ -44,6 +44,14 @@ Params = Annotated[
 ]
 StallTimeout = Annotated[float, typer.Option(help="Give up when nothing that should move does for this many seconds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
+Require = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--require",
+        metavar="OBJECTIVE",
+        help="A limit that a figure must keep, else exit code 1: 'insert.rows_per_second>3000'; repeatable.",
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for results; each run gets a folder of its own in it.")]
 
 

@@ -22,6 +22,7 @@ from harness.commands.options import (
     parse_parameters,
     wait_for_interrupt,
 )
+from harness.commands.outcome import end_with
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -83,10 +84,10 @@ def run(
     from harness.experiments.lifecycle import conduct
     from harness.experiments.upload_run import UploadExperiment, generated_input, own_input
     from harness.experiments.upload_summary import print_summary
-    from harness.results import json_of, new_run_folder
+    from harness.results import RunResult, json_of, new_run_folder
     from harness.session import remember
 
-    chosen, setting, reporter = on.choose(), options.setting(), options.reporter()
+    chosen, setting, reporter = on.choose(), options.setting(RunResult), options.reporter()
     if file is not None and not file.is_file():
         raise UsageError(f"{file} is not a file")
     spec, room_here = corpus.spec(), chosen.kind.data_here
@@ -105,8 +106,7 @@ def run(
         if keep:
             with remember(engine, finished.deployment):
                 wait_for_interrupt()
-    if not finished.conserved:
-        raise typer.Exit(ExitCode.NOT_CONSERVED)
+    end_with(conserved=finished.conserved, objectives=finished.result.objectives)
 
 
 @grouped

@@ -24,6 +24,8 @@ class Format(StrEnum):
     BENCHER = "bencher"
     JUNIT = "junit"
     MARKDOWN = "markdown"
+    OTAVA = "otava"
+    OTAVA_CONFIG = "otava-config"
 
 
 def register(app: typer.Typer) -> None:
@@ -73,7 +75,7 @@ def compare(
 
 
 def export(
-    result: Annotated[Path, typer.Argument(help="A folder or result file.")],
+    results: Annotated[list[Path], typer.Argument(help="A folder or result file; of a history, several.")],
     format_: Annotated[Format, typer.Option("--format", help="What to write.")],
     output: Annotated[Path | None, typer.Option(help="Write here, not to standard output.")] = None,
     direction: Annotated[
@@ -83,14 +85,18 @@ def export(
     """Write a result in another tool's format.
 
     gha-benchmark is github-action-benchmark's customSmallerIsBetter or customBiggerIsBetter, one file a direction;
-    bencher is Bencher Metric Format; junit has a test case for each check of conservation; markdown is for a comment
-    on a pull request.
+    bencher is Bencher Metric Format; junit has a test case for each check of conservation and each objective; markdown
+    is for a comment on a pull request; otava is a history of several results as Apache Otava's CSV, otava-config the
+    configuration that reads it.
 
-    Example: harness export runs/latest --format junit --output conservation.xml
+    Examples:
+
+      harness export runs/latest --format junit --output conservation.xml
+      harness export runs/2* --format otava --output history.csv
     """
     from harness.results import read_stored
 
-    text = _exported(read_stored(result), format_, direction)
+    text = _exported([read_stored(place) for place in results], format_, direction)
     if output is None:
         # Bytes: these formats are UTF-8, whatever the terminal is.
         typer.echo(text.encode("utf-8"), nl=False)
@@ -103,21 +109,29 @@ def export(
         ) from error
 
 
-def _exported(stored: Stored[AnyDocument], format_: Format, direction: str) -> str:
+def _exported(several: list[Stored[AnyDocument]], format_: Format, direction: str) -> str:
     from harness import export as formats
     from harness.compare import subject_of
     from harness.results import GateResult
 
+    if direction != "smaller" and format_ is not Format.GHA_BENCHMARK:
+        raise UsageError(f"--direction is for gha-benchmark alone, not for {format_}", hint="leave it out")
+    if format_ in (Format.OTAVA, Format.OTAVA_CONFIG):
+        history = [subject_of(stored) for stored in several]
+        return formats.otava_csv(history) if format_ is Format.OTAVA else formats.otava_config(history)
+    if len(several) > 1:
+        raise UsageError(f"{format_} is of one result, {len(several)} are named", hint="otava takes several")
+    stored = several[0]
     if isinstance(stored.document, GateResult) and format_ is Format.MARKDOWN:
         return formats.gate_markdown(stored.document)
     subject = subject_of(stored)
     if format_ is Format.GHA_BENCHMARK:
         return formats.github_action_benchmark(subject, direction)
-    if direction != "smaller":
-        raise UsageError(f"--direction is for gha-benchmark alone, not for {format_}", hint="leave it out")
     if format_ is Format.BENCHER:
         return formats.bencher(subject)
-    return formats.junit(subject.runs) if format_ is Format.JUNIT else formats.markdown(subject)
+    if format_ is Format.JUNIT:
+        return formats.junit(subject.runs, subject.objectives)
+    return formats.markdown(subject)
 
 
 def _table(comparison: Comparison) -> Table:

@@ -15,6 +15,7 @@ from harness.results import (
     Document,
     LessonsResult,
     LoadResult,
+    ObjectiveFigures,
     Result,
     RunResult,
     Stored,
@@ -57,6 +58,7 @@ class Subject:
     stolen: float
     metrics: Mapping[str, Measured]
     runs: Sequence[Result]
+    objectives: Sequence[ObjectiveFigures] = ()
 
     @property
     def void(self) -> str:
@@ -90,6 +92,7 @@ def subject_of(stored: Stored[Document]) -> Subject:
         stolen=result.cpu_stolen_share,
         metrics={name: Measured(m.unit, m.direction, m.value) for name, m in metrics_of(result).items()},
         runs=[result],
+        objectives=result.objectives,
     )
 
 
@@ -121,6 +124,7 @@ def _suite(stored: Stored[Document], suite: SuiteResult) -> Subject:
         stolen=max((run.cpu_stolen_share for run in runs if isinstance(run, WatchedResult)), default=0.0),
         metrics={name: Measured(m.unit, m.direction, m.median, m.low, m.high) for name, m in suite.metrics.items()},
         runs=runs,
+        objectives=suite.objectives,
     )
 
 

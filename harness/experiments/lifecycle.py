@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
+
+import msgspec
 
 from harness.engines.base import Deployment, Engine
 from harness.engines.clients import translated
 from harness.experiments.record import logs_kept, recorded
 from harness.experiments.reporter import Reporter
+from harness.metrics import metrics_of
+from harness.objectives import Objective, judge_all
 from harness.observation.clock import RunClock
 from harness.observation.rest import audited_at_rest
 from harness.observation.settle import Patience
@@ -23,6 +27,7 @@ STACK = "ingestion"
 WARMUP_FOLDER = "warmup"
 
 Finding = TypeVar("Finding")
+Kind = TypeVar("Kind", bound=Result)
 Finding_co = TypeVar("Finding_co", covariant=True)
 Finished_co = TypeVar("Finished_co", bound="HasResult", covariant=True)
 
@@ -30,11 +35,12 @@ Finished_co = TypeVar("Finished_co", bound="HasResult", covariant=True)
 @dataclass(frozen=True)
 class Setting:
     """What every experiment is told: the template's parameters, for how many seconds nothing may stand still that
-    should move, and where generated files are kept (None: the usual cache)."""
+    should move, where generated files are kept (None: the usual cache), and what its figures must keep."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     stall_timeout: float = 120.0
     cache: Path | None = None
+    objectives: Sequence[Objective] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,13 @@ class Examined(Generic[Finding]):
 
     observed: Observed
     finding: Finding
+
+
+def judged(result: Kind, setting: Setting) -> Kind:
+    """Return a result with what became of the objectives that it was to keep."""
+    if not setting.objectives:
+        return result
+    return msgspec.structs.replace(result, objectives=judge_all(setting.objectives, metrics_of(result)))
 
 
 class HasResult(Protocol):

@@ -14,7 +14,7 @@ from harness.audit.model import QUARANTINED, Places
 from harness.audit.readers import read_places
 from harness.engines.base import Deployment, Engine
 from harness.errors import EnvironmentProblem
-from harness.experiments.lifecycle import TEMPLATE, Examined, Setting, Testbed
+from harness.experiments.lifecycle import TEMPLATE, Examined, Setting, Testbed, judged
 from harness.experiments.load_intake import LoadIntake
 from harness.experiments.load_result import Driven, FileOutcome, LoadFinding, load_result, write_samples
 from harness.experiments.reporter import Reporter
@@ -245,7 +245,7 @@ class LoadExperiment(LocustLoads):
                 warmed,
             )
         )
-        return LoadRun(bed.folder, examined, warmed, result)
+        return LoadRun(bed.folder, examined, warmed, judged(result, self.setting))
 
 
 def warm_up_load(

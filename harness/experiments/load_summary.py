@@ -7,7 +7,7 @@ from rich.table import Table
 
 from harness.experiments.load_result import first_errors
 from harness.experiments.load_run import LoadRun
-from harness.experiments.result_lines import print_audit, print_chaos, print_consumption, print_doubt
+from harness.experiments.result_lines import print_audit, print_chaos, print_consumption, print_doubt, print_objectives
 from harness.results import Latencies, LatencyFigures, memory_scope
 
 PERCENTILES = ("50", "90", "95", "99", "99.9")
@@ -62,6 +62,7 @@ def print_summary(console: Console, run: LoadRun) -> None:
     if run.warmed is not None and not run.conserved:
         say("warm-up:")
         print_audit(console, run.warmed.finding.audit)
+    print_objectives(console, run.result.objectives)
     say(f"results    {run.folder}/result.json, {run.folder}/report.html")
 
 

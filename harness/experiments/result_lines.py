@@ -10,7 +10,8 @@ from rich.markup import escape
 
 from harness.audit import AuditReport
 from harness.engines.consumption import consumption_lines
-from harness.results import DeployedResult, Result, describe_rule
+from harness.objectives import sentence
+from harness.results import DeployedResult, ObjectiveFigures, Outcome, Result, describe_rule
 
 NOISY = 0.02
 """Share of CPU time withheld by the host from which it is said."""
@@ -114,3 +115,11 @@ def print_unattributed(console: Console, report: AuditReport) -> None:
 
 def _list(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{n:,} {escape(reason)}" for reason, n in sorted(counts.items()))
+
+
+def print_objectives(console: Console, objectives: Sequence[ObjectiveFigures]) -> None:
+    """Print what became of each objective; nothing where there are none."""
+    colours = {Outcome.KEPT: "green", Outcome.MISSED: "bold red", Outcome.NOT_MEASURED: "yellow"}
+    for index, one in enumerate(objectives):
+        word = f"[{colours[one.outcome]}]{one.outcome.value}[/]"
+        console.print(f"{'' if index else 'objectives':<10} {word} {sentence(one)}", highlight=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.doctor.room import rows_that_fit
 from harness.errors import EnvironmentProblem, UsageError
-from harness.experiments.lifecycle import Examined, Setting, Testbed
+from harness.experiments.lifecycle import Examined, Setting, Testbed, judged
 from harness.experiments.load_result import Driven, LoadFinding, saturation_result, write_samples
 from harness.experiments.load_run import LocustLoads, all_conserved, rows_of, warm_up_load
 from harness.experiments.rate_search import Judgement, RateSearch, StepVerdict, judge
@@ -224,7 +224,7 @@ class SaturationExperiment(LocustLoads):
             examined,
             warmed,
         )
-        result = saturation_result(driven, found)
+        result = judged(saturation_result(driven, found), self.setting)
         return Saturation(bed.folder, self._steps, self._search.low, high, self._ended_by, examined, warmed, result)
 
 

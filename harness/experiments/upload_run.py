@@ -14,7 +14,7 @@ from harness.bench.engine import Loop, measure
 from harness.corpus import CorpusSpec, ForeignSummary, Manifest, cached, scan_foreign
 from harness.doctor.room import free_room, refuse_if_too_many, room_for, rows_that_fit
 from harness.engines.base import Deployment, Engine
-from harness.experiments.lifecycle import TEMPLATE, Examined, Setting, Testbed
+from harness.experiments.lifecycle import TEMPLATE, Examined, Setting, Testbed, judged
 from harness.experiments.reporter import Reporter
 from harness.experiments.upload_result import run_result
 from harness.metering import UsageMeter
@@ -187,7 +187,7 @@ class UploadExperiment(SingleUpload):
         sent, observed = self.uploaded(), examined.observed
         update = observed.totals["update"]
         seconds = (update.ended_ms / 1000 - sent.started) if update.ended_ms else 0.0
-        result = run_result(
+        found = run_result(
             run=bed.folder.name,
             engine=bed.engine.report(),
             began_at=bed.watch.began_at,
@@ -202,6 +202,7 @@ class UploadExperiment(SingleUpload):
             pipeline_seconds=seconds,
             usage=self._meter.usage(self.file.rows, [sent.file_bytes], seconds) if self._meter is not None else None,
         )
+        result = judged(found, self.setting)
         return UploadRun(bed.folder, bed.deployment, self.file, sent, observed, examined.finding, seconds, result)
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from harness.experiments.result_lines import print_audit, print_chaos, print_consumption, print_doubt, print_noise
+from harness.experiments.result_lines import (
+    print_audit,
+    print_chaos,
+    print_consumption,
+    print_doubt,
+    print_noise,
+    print_objectives,
+)
 from harness.experiments.upload_run import UploadRun
 from harness.results import memory_scope
 
@@ -41,6 +48,7 @@ def print_summary(console: Console, run: UploadRun) -> None:
         faults_injected=any(rule["injected"] for rule in rules),
         detailed=True,
     )
+    print_objectives(console, run.result.objectives)
     say(f"results    {run.folder}/result.json")
     say(f"report     {run.folder}/report.html")
 

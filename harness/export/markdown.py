@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from harness.compare.subject import Measured, Subject
 from harness.export.benchmarks import benchmark_name
 from harness.export.checks import checks_of
+from harness.objectives import sentence
 from harness.report.sections import rejected_table, stage_table
 from harness.report.tables import Table, number
+from harness.results import Outcome
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>#|~&@$]|:(?=\S)|(?<![^\W_])_|_(?![^\W_])")
 """What starts markup, a mention, a link, an emoji or a formula; an underscore within a word is harmless."""
+
+
+_MARKS = {Outcome.KEPT: "✅", Outcome.MISSED: "❌", Outcome.NOT_MEASURED: "⚠️"}
 
 
 def markdown(subject: Subject) -> str:
@@ -29,6 +34,8 @@ def markdown(subject: Subject) -> str:
         lines.append(f"✅ **Conserved**: {rows:,} rows, every one accounted for; {len(checks)} checks passed.")
     if subject.void:
         lines += ["", f"⚠️ **Figures void**: {escape(subject.void)}. Durations and rates mean nothing."]
+    if subject.objectives:
+        lines += ["", *(f"- {_MARKS[one.outcome]} objective {escape(sentence(one))}" for one in subject.objectives)]
     lines += ["", *table_lines(_metric_table(subject)), ""]
     for run in subject.runs:
         lines += details(f"Run {run.run}", [stage_table(run), rejected_table(run.audit)])

@@ -87,7 +87,9 @@ def _chart(name: str, plot: PlotFigures) -> Chart:
             # An axis to zero has no logarithm; ticks are decimals, as readers know figures of rows.
             style[axis] = {**style[axis], "type": "log", "rangemode": "normal", "tickformat": ",~r", "nticks": 8}
     figure: dict[str, Any] = {"data": traces, "layout": style}
-    return Chart(name, plot.title, f"{plot.y[:1].upper()}{plot.y[1:]} over {plot.x}.", figure, _line_table(plot), wide=True)
+    return Chart(
+        name, plot.title, f"{plot.y[:1].upper()}{plot.y[1:]} over {plot.x}.", figure, _line_table(plot), wide=True
+    )
 
 
 def _line_table(plot: PlotFigures) -> Table:

@@ -17,6 +17,7 @@ from harness.results import (
     SERIES,
     LoadedResult,
     LoadResult,
+    ObjectiveFigures,
     RunResult,
     SaturationResult,
     Stored,
@@ -44,10 +45,11 @@ def run_page(stored: Stored[RunResult | LoadedResult]) -> Page:
             f"{seen.cores} cores, {seen.cpu}",
             f"commit {seen.git_sha[:12]}" if seen.git_sha else "",
         ],
-        verdict=_verdict(result),
+        verdict=sections.with_objectives(_verdict(result), result.objectives),
         tiles=sections.run_tiles(result),
         limits=limits_of(series.until(_work_seconds(result, began)), result),
         sections=[
+            *objectives_section(result.objectives),
             *_saturation(result),
             *_published(result),
             *_latency(samples, result),
@@ -109,6 +111,12 @@ def _work_seconds(result: WatchedResult, began: float) -> float:
     """Return the second of the series in which the last row was updated: what comes after is waiting for retries."""
     update = result.stages.get("update")
     return update.ended_ms / 1000 - began if update is not None and update.ended_ms else float("inf")
+
+
+def objectives_section(objectives: Sequence[ObjectiveFigures]) -> list[Section]:
+    """Return the section of objectives; none where nothing was asked for."""
+    table = sections.objectives_table(objectives)
+    return [] if table is None else [Section("Objectives", tables=[table])]
 
 
 def _published(result: WatchedResult) -> list[Section]:

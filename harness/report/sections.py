@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.objectives import sentence
 from harness.report.tables import Table, bytes_text, milliseconds_text, number, percent, seconds_text
 from harness.results import (
     AuditFigures,
@@ -13,6 +14,8 @@ from harness.results import (
     DeployedResult,
     LatencyFigures,
     LoadResult,
+    ObjectiveFigures,
+    Outcome,
     Result,
     RunResult,
     SaturationFigures,
@@ -71,6 +74,31 @@ def verdict_of(audit: AuditFigures, failed_uploads: int = 0) -> Verdict:
         else "Every row was looked for and found; values were not compared, as there is no manifest."
     )
     return Verdict("good", "Conserved", f"{sentence} {checked}")
+
+
+def with_objectives(found: Verdict, objectives: Sequence[ObjectiveFigures]) -> Verdict:
+    """Return the verdict of rows with what became of objectives; lost rows go before missed objectives."""
+    failed = [one for one in objectives if one.outcome is not Outcome.KEPT]
+    if not failed or found.tone == "bad":
+        return found
+    missed = any(one.outcome is Outcome.MISSED for one in failed)
+    word = "objective missed" if missed else "objective not measured"
+    return Verdict("bad" if missed else "warn", f"{found.word}; {word}", f"{found.sentence} {_said(failed)}")
+
+
+def _said(objectives: Sequence[ObjectiveFigures]) -> str:
+    return "; ".join(sentence(one) for one in objectives) + "."
+
+
+def objectives_table(objectives: Sequence[ObjectiveFigures]) -> Table | None:
+    """Return each objective with what was found; None where there were none."""
+    if not objectives:
+        return None
+    rows = tuple(
+        (one.metric, one.outcome.value, f"{one.comparison} {number(one.limit)}", number(one.value), one.unit)
+        for one in objectives
+    )
+    return Table("Objectives", ("figure", "outcome", "asked for", "found", "unit"), rows, 2)
 
 
 def run_tiles(result: WatchedResult) -> list[Tile]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from harness.compare.subject import repetitions_of
 from harness.report.metric_charts import repetition_chart
 from harness.report.page import Page, Section, moment
-from harness.report.sections import Tile, Verdict, environment_tables
+from harness.report.run_page import objectives_section
+from harness.report.sections import Tile, Verdict, environment_tables, with_objectives
 from harness.report.tables import Table, number, percent, seconds_text
 from harness.results import DeployedResult, Result, Stored, SuiteResult, WatchedResult
 
@@ -31,13 +32,14 @@ def suite_page(stored: Stored[SuiteResult]) -> Page:
             f"{seen.cores} cores, {seen.cpu}",
             f"commit {seen.git_sha[:12]}" if seen.git_sha else "",
         ],
-        verdict=_verdict(aggregate, runs),
+        verdict=with_objectives(_verdict(aggregate, runs), aggregate.objectives),
         tiles=[
             Tile(name.replace("_", " "), number(m.median), m.unit, f"{number(m.low)} – {number(m.high)}")
             for name, m in list(metrics.items())[:HEADLINES]
         ],
         limits=[],
         sections=[
+            *objectives_section(aggregate.objectives),
             Section("Metrics", charts=[repetition_chart(metrics)] if metrics else []),
             Section("Repetitions", tables=[_repetitions(runs)]),
             *([Section("Environment", tables=environment_tables(runs[0]))] if runs else []),

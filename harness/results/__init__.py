@@ -55,6 +55,8 @@ from harness.results.parts import (
     LoadFigures,
     LoopFigures,
     MetricSummary,
+    ObjectiveFigures,
+    Outcome,
     SaturationFigures,
     StageFigures,
     StepFigures,
@@ -107,8 +109,13 @@ __all__ = [
     "LoadedResult",
     "LoopFigures",
     "MetricSummary",
+<<<<<<< HEAD
     "PlotFigures",
     "PlotLine",
+=======
+    "ObjectiveFigures",
+    "Outcome",
+>>>>>>> main
     "PolicyFigures",
     "Result",
     "RunResult",

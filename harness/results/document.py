@@ -18,6 +18,7 @@ from harness.results.parts import (
     LoadFigures,
     LoopFigures,
     MetricSummary,
+    ObjectiveFigures,
     SaturationFigures,
     StageFigures,
 )
@@ -46,6 +47,7 @@ class Result(Document, frozen=True, kw_only=True):
     fingerprint: Fingerprint
     audit: AuditFigures
     figures_void_reason: str = ""
+    objectives: Sequence[ObjectiveFigures] = ()
 
     @property
     def conserved(self) -> bool:
@@ -140,6 +142,7 @@ class SuiteResult(Document, frozen=True, kw_only=True, tag="suite"):
     repetitions: Sequence[str]
     metrics: Mapping[str, MetricSummary]
     incomplete: Sequence[str] = ()
+    objectives: Sequence[ObjectiveFigures] = ()
     conserved: bool
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 from harness.results.checked import Amount, Checked, Count, Share
@@ -270,6 +271,25 @@ class CleanerFigures(Checked, frozen=True, kw_only=True):
     cpu_seconds: Amount
     peak_memory_mb: Amount
     missing: str = ""
+
+
+class Outcome(StrEnum):
+    """What became of an objective."""
+
+    KEPT = "kept"
+    MISSED = "missed"
+    NOT_MEASURED = "not measured"
+
+
+class ObjectiveFigures(Checked, frozen=True, kw_only=True):
+    """An objective and what became of it; `value` is None where the figure was not measured."""
+
+    metric: str
+    comparison: str
+    limit: float
+    unit: str
+    value: float | None
+    outcome: Outcome
 
 
 class MetricSummary(Checked, frozen=True, kw_only=True):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from harness.bench.clean import CONTESTANTS as CLEANERS
 from harness.corpus import CorpusSpec
 from harness.errors import UsageError
 from harness.gate_policy import Policy
 from harness.load.schedule import LoadSpec
-from harness.metrics import run_metrics
+from harness.metrics import names_of
+from harness.objectives import CLEANER_METRICS, Objective, parse_objectives
+from harness.results import CleanResult, InsertResult, LoadResult, Result, RunResult
 
 FOLDER = Path(__file__).parent
 
@@ -62,6 +65,12 @@ class Suite:
     load: LoadSetting = field(default_factory=LoadSetting)
     parameters: Mapping[str, str] = field(default_factory=dict)
     gate: GateSetting = field(default_factory=GateSetting)
+    objectives: tuple[Objective, ...] = ()
+
+    def requiring(self, texts: Sequence[str], where: str) -> Suite:
+        """Return the suite with more objectives; raises UsageError, naming the place, for what is none of its kind."""
+        asked = [str(one) for one in self.objectives]
+        return replace(self, objectives=parse_objectives([*asked, *texts], metrics_of_kind(self.kind), where))
 
 
 def names() -> list[str]:
@@ -101,7 +110,7 @@ def parse(text: str, path: Path) -> Suite:
         repetitions=top.take("repetitions", _whole(1), 1),
         parameters=top.section("parameters").parameters(),
     )
-    corpus, load, gate = (top.section(name) for name in ("corpus", "load", "gate"))
+    corpus, load, gate, objectives = (top.section(name) for name in ("corpus", "load", "gate", "objectives"))
     top.finish()
     if (suite.kind is Kind.LOAD) != bool(load.data):
         needed = "needs a section [load]" if suite.kind is Kind.LOAD else "takes no section [load]"
@@ -111,7 +120,8 @@ def parse(text: str, path: Path) -> Suite:
     if suite.kind is not Kind.RUN and gate.data:
         raise UsageError(f"suite {path}: only kind run takes a section [gate], this is {suite.kind}")
     try:
-        return replace(suite, corpus=_corpus(corpus), load=_load(load), gate=_gate(gate))
+        suite = replace(suite, corpus=_corpus(corpus), load=_load(load), gate=_gate(gate))
+        return suite.requiring(_required(objectives), "[objectives] require")
     except UsageError as error:
         prefix = "" if str(error).startswith("suite ") else f"suite {path}: "
         raise UsageError(f"{prefix}{error}", hint=error.hint) from error
@@ -218,6 +228,31 @@ def _gate(section: _Section) -> GateSetting:
     return setting
 
 
+def _required(section: _Section) -> list[str]:
+    texts: list[str] = section.take("require", _texts, [])
+    section.finish()
+    return texts
+
+
+def metrics_of_kind(kind: Kind) -> Collection[str]:
+    """Return the names of the figures that a suite of this kind can have."""
+    if kind is Kind.CLEAN:
+        return {f"{name.replace('-', '_')}{end}" for name in CLEANERS for end in CLEANER_METRICS}
+    return names_of(_RESULTS[kind])
+
+
+_RESULTS: Mapping[Kind, type[Result]] = {
+    Kind.RUN: RunResult,
+    Kind.LOAD: LoadResult,
+    Kind.INSERT: InsertResult,
+    Kind.CLEAN: CleanResult,
+}
+
+
+def _texts(value: Any) -> str:
+    return "" if isinstance(value, list) and all(not _text(item) for item in value) else "a list of texts"
+
+
 def _text(value: Any) -> str:
     return "" if isinstance(value, str) and value.strip() else "a text"
 
@@ -226,7 +261,7 @@ def _metrics(value: Any) -> str:
     good = isinstance(value, list) and value and all(not _text(item) for item in value)
     if not good or len(set(value)) != len(value):
         return "a list of different texts"
-    known = run_metrics()
+    known = names_of(RunResult)
     unknown = [name for name in value if name not in known]
     return f"one of {', '.join(sorted(known))} instead of {', '.join(unknown)}" if unknown else ""
 

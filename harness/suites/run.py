@@ -21,6 +21,7 @@ from harness.experiments.load_result import require_uploaded
 from harness.experiments.load_run import LoadExperiment, LoadOptions, rows_of
 from harness.experiments.record import LOGS, recorded
 from harness.experiments.reporter import Reporter
+from harness.experiments.result_lines import print_objectives
 from harness.experiments.upload_run import UploadExperiment, generated_input
 from harness.fingerprint import fingerprint
 from harness.load.locust_process import LocustOptions, free_port
@@ -108,6 +109,7 @@ def print_aggregate(console: Console, found: SuiteResult) -> None:
     console.print(table)
     if found.incomplete:
         console.print(f"not in every repetition: {', '.join(found.incomplete)}", soft_wrap=True)
+    print_objectives(console, found.objectives)
     count = len(found.repetitions)
     state = "[green]conserved[/]" if found.conserved else "[bold red]not conserved[/]"
     console.print(f"\n{found.suite}: {count} repetition{'s' if count != 1 else ''}, {state}", highlight=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from msgspec.structs import replace
 
 from harness import cli
 from harness.engines import registry
@@ -18,6 +19,7 @@ from harness.experiments import lifecycle
 from harness.experiments.load_result import LoadFinding
 from harness.experiments.load_run import LoadExperiment, LoadRun
 from harness.experiments.saturation_run import Saturation, SaturationExperiment
+from harness.results import ObjectiveFigures, Outcome
 from tests.unit.experiments.support import audited, examined, found, outcome
 from tests.unit.report.support import load_of, saturation_of
 
@@ -121,6 +123,32 @@ def test_load_when_finished_ends_with_the_code_of_what_it_found(
     monkeypatch.setattr(registry, "create", lambda *_, **__: nullcontext())
     monkeypatch.setattr(lifecycle, "conduct", run)
     assert command("load", "--json") == code
+
+
+@pytest.mark.parametrize(
+    ("outcome", "finds", "code"),
+    [
+        (Outcome.KEPT, SENT, 0),
+        (Outcome.MISSED, SENT, ExitCode.REGRESSION),
+        (Outcome.NOT_MEASURED, SENT, ExitCode.INCONCLUSIVE),
+        (Outcome.MISSED, LOST, ExitCode.NOT_CONSERVED),
+        (Outcome.MISSED, FAILED, ExitCode.ENVIRONMENT),
+    ],
+)
+def test_load_when_objectives_were_asked_for_ends_with_their_code_after_that_of_rows_and_uploads(
+    command: Command, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, finds: LoadFinding, code: int
+) -> None:
+    def run(experiment: object, _engine: object, folder: Path, _reporter: object) -> LoadRun:
+        assert isinstance(experiment, LoadExperiment)
+        assert [str(one) for one in experiment.setting.objectives] == ["end_to_end_p95_ms < 2000"]
+        found = ObjectiveFigures(
+            metric="end_to_end_p95_ms", comparison="<", limit=2000.0, unit="ms", value=None, outcome=outcome
+        )
+        return LoadRun(folder, examined(finds), None, replace(load_of(), objectives=[found]))
+
+    monkeypatch.setattr(registry, "create", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(lifecycle, "conduct", run)
+    assert command("load", "--json", "--require", "end_to_end.p95<2000") == code
 
 
 def test_help_when_asked_names_every_engine() -> None:

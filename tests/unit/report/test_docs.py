@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.results import read_lines
+from harness.results import json_of, read_lines
 from harness.results.checked import Checked
 from tests.unit.report.support import DATA
 
@@ -56,3 +56,10 @@ def test_docs_when_a_time_series_has_a_field_explain_it(kind: str) -> None:
 def test_docs_when_a_sample_has_a_field_explain_it() -> None:
     names = set(fields(read_lines(DATA / "load" / "samples.jsonl")))
     assert {name for name in names if not documented(name)} == set()
+
+
+def test_docs_when_lessons_have_a_field_explain_it() -> None:
+    from tests.unit.report.test_lessons_page import lesson, result
+
+    data = json.loads(json_of(result(lesson(), lesson("logs", "failed"))))
+    assert {name for name in set(fields(data)) if not documented(name)} == set()

@@ -53,7 +53,9 @@ def lesson(
 
 
 def result(*lessons: LessonFigures) -> LessonsResult:
-    return LessonsResult(run="a", began=1_764_000_000.0, seconds=24.0, quick=True, fingerprint=MACHINE, lessons=list(lessons))
+    return LessonsResult(
+        run="a", began=1_764_000_000.0, seconds=24.0, quick=True, fingerprint=MACHINE, lessons=list(lessons)
+    )
 
 
 def stored(*lessons: LessonFigures) -> Stored[LessonsResult]:

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from harness.errors import UsageError
-from harness.metrics import metrics_of, run_metrics
+from harness.metrics import metrics_of, names_of
+from harness.results import RunResult
 from harness.stages import STAGES
 from harness.suites.model import Suite, parse
 from tests.unit.report.support import run_of
@@ -47,8 +48,8 @@ def test_parse_when_a_trial_would_get_no_time_refuses_it(value: str) -> None:
         suite_with(f"timeout = {value}")
 
 
-def test_run_metrics_when_listed_are_those_of_a_run_that_has_every_figure() -> None:
+def test_names_of_when_listed_are_those_of_a_run_that_has_every_figure() -> None:
     insert = run_of().stages["insert"]
     stage = replace(insert, rows_ok=10, rows_per_second=5.0, cpu_ms=1.0, handler_ms=9.0, waiting_ms=4.0)
     result = replace(run_of(), clean_seconds=1.0, stages={one.name: stage for one in STAGES})
-    assert run_metrics() == frozenset(metrics_of(result))
+    assert names_of(RunResult) == frozenset(metrics_of(result))
