@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from harness.commands import bench, cost, dlq, gate, pipeline, report
+from harness.commands import bench, cost, dlq, gate, lessons, pipeline, report
 
 app = typer.Typer(
     name="harness",
@@ -19,6 +19,7 @@ app = typer.Typer(
 pipeline.register(app)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(bench.app, name="bench")
+app.add_typer(lessons.app, name="lessons")
 report.register(app)
 cost.register(app)
 gate.register(app)

@@ -107,8 +107,9 @@ def _dollars(amount: Decimal) -> str:
 
 def _logs_of_author(prices: Prices) -> Decimal:
     from harness.cost.published import LOG_GB_OF_ALL_TESTS
+    from harness.cost.tiers import in_tiers
 
-    return LOG_GB_OF_ALL_TESTS * prices["logs_ingested"].amount / prices["logs_ingested"].per
+    return in_tiers(LOG_GB_OF_ALL_TESTS, prices["logs_ingested"])
 
 
 def _as_json(bills: dict[str, Bill], own: Workload, published: Workload, prices: Prices) -> dict[str, Any]:

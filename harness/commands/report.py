@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 def report(
     folder: Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")] = Path("runs/latest"),
 ) -> None:
-    """Write a result's report.html again: of a run, a load, a suite or a gate.
+    """Write a result's report.html again: of a run, a load, a suite, a gate or lessons.
 
     Example: harness report runs/latest
     """

@@ -13,6 +13,7 @@ from harness.results import (
     RESULT,
     DeployedResult,
     Document,
+    LessonsResult,
     LoadResult,
     ObjectiveFigures,
     Result,
@@ -71,6 +72,11 @@ def subject_of(stored: Stored[Document]) -> Subject:
     result = stored.document
     if isinstance(result, SuiteResult):
         return _suite(stored, result)
+    if isinstance(result, LessonsResult):
+        raise UsageError(
+            f"{stored.path} is of lessons, which end in verdicts and have no figures to compare or export",
+            hint=f"harness report {stored.folder} writes its page",
+        )
     if not isinstance(result, RunResult | LoadResult):
         raise UsageError(
             f"{stored.path} is a result of kind {result.kind!r}",

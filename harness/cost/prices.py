@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.errors import UsageError
 
-_FIELDS = ("amount", "per", "unit", "source", "read", "free", "first_tier")
+_FIELDS = ("amount", "per", "unit", "source", "read", "free", "first_tier", "tiers")
 _USERS_SOURCE = "--prices"
 _MOST_DOLLARS, _MOST_UNITS, _FINEST = 1_000_000, 10**9, Decimal("1e-15")
 
@@ -23,7 +23,8 @@ class Price:
     """What one service charges for one thing: `amount` dollars for `per` units.
 
     `free` units a month cost nothing where the free tier counts; the amount holds up to `first_tier` units a month,
-    above which AWS charges less (None: everywhere). `read` is when the source was read.
+    above which AWS charges less (None: everywhere). `tiers` are pairs of the units a month from which another amount
+    holds and that amount, ascending, () where they are not known. `read` is when the source was read.
     """
 
     amount: Decimal
@@ -33,6 +34,7 @@ class Price:
     read: date
     free: int = 0
     first_tier: int | None = None
+    tiers: tuple[tuple[int, Decimal], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def _price(key: str, entry: Mapping[str, Any], base: Price | None, where: str) -
     fields: dict[str, Any] = dict(vars(base)) if base is not None else {}
     if base is not None:
         fields["source"] = _USERS_SOURCE
+        # AWS's amounts above the first tier have nothing to do with a user's own amount.
+        fields["tiers"] = ()
     fields |= entry
     if isinstance(entry.get("amount", ""), bool):
         raise UsageError(f"{where}: {key} has amount {entry['amount']!r}, which is no number")
@@ -99,6 +103,7 @@ def _price(key: str, entry: Mapping[str, Any], base: Price | None, where: str) -
         first_tier=None
         if fields.get("first_tier") is None
         else _count(fields["first_tier"], f"{where}: {key} has first_tier", least=1),
+        tiers=_tiers(fields.get("tiers", ()), f"{where}: {key}"),
     )
 
 
@@ -115,6 +120,17 @@ def _amount(value: object, where: str) -> Decimal:
     if amount > _MOST_DOLLARS or amount != amount.quantize(_FINEST):
         raise UsageError(f"{where} has amount {value!r}, not one of at most {_MOST_DOLLARS:,} with 15 decimals")
     return amount
+
+
+def _tiers(value: object, where: str) -> tuple[tuple[int, Decimal], ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, list | tuple) and len(one) == 2 for one in value):
+        raise UsageError(f"{where} has tiers {value!r}, which are no pairs of units and an amount")
+    found = tuple(
+        (_count(above, f"{where} has a tier from", least=1), _amount(amount, where)) for above, amount in value
+    )
+    if list(found) != sorted(found) or len({above for above, _ in found}) < len(found):
+        raise UsageError(f"{where} has tiers {value!r}, which do not ascend")
+    return found
 
 
 def _per(value: object, where: str) -> int:

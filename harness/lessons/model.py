@@ -8,6 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+Progress = Callable[[float, str], None]
+"""Takes the share done so far, 0 to 1, and what is being done, in a few words."""
+
 
 class Verdict(StrEnum):
     """Whether what was published happened here too."""
@@ -61,13 +64,12 @@ class Finding:
 class Setting:
     """What a lesson may use: a folder of its own that exists and is kept, and how to say how far it is.
 
-    `progress` takes the share done so far (0 to 1) and what is being done, in a few words. `quick` asks for the short
-    form, in which all lessons together take less than five minutes.
+    `quick` asks for the short form, in which all lessons together take less than five minutes.
     """
 
     folder: Path
     quick: bool
-    progress: Callable[[float, str], None]
+    progress: Progress
 
 
 class Lesson(Protocol):

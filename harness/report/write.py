@@ -1,4 +1,4 @@
-"""What becomes a page: a run's folder, a suite's, a gate's, or several of them side by side."""
+"""What becomes a page: a run's folder, a suite's, a gate's, lessons', or several runs side by side."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from harness.compare import Comparison, compare, subject_of
 from harness.errors import UsageError
 from harness.report.comparison_page import comparison_page
 from harness.report.gate_page import gate_page
+from harness.report.lessons_page import lessons_page
 from harness.report.page import Page, write_page
 from harness.report.run_page import run_page
 from harness.report.suite_page import suite_page
-from harness.results import GateResult, LoadedResult, RunResult, Stored, SuiteResult, read_stored
+from harness.results import GateResult, LessonsResult, LoadedResult, RunResult, Stored, SuiteResult, read_stored
 
 REPORT = "report.html"
 
@@ -31,10 +32,12 @@ def write_report(folder: Path) -> Path:
         page = suite_page(Stored(stored.path, document))
     elif isinstance(document, GateResult):
         page = gate_page(Stored(stored.path, document))
+    elif isinstance(document, LessonsResult):
+        page = lessons_page(Stored(stored.path, document))
     else:
         raise UsageError(
             f"{stored.path} is a result of kind {document.kind!r}",
-            hint="reports are made of: run, load, saturation, suite, gate",
+            hint="reports are made of: run, load, saturation, suite, gate, lessons",
         )
     return write_page(page, stored.folder / REPORT)
 

@@ -12,6 +12,7 @@ from harness.results.document import (
     GateResult,
     GateTrial,
     InsertResult,
+    LessonsResult,
     LoadedResult,
     LoadResult,
     PolicyFigures,
@@ -37,6 +38,7 @@ from harness.results.files import (
     read_stored,
     save_result,
 )
+from harness.results.lessons import FAILED, ComparisonFigures, LessonFigures, PlotFigures, PlotLine
 from harness.results.parts import (
     AuditFigures,
     CleanerFigures,
@@ -70,6 +72,7 @@ from harness.results.words import (
 __all__ = [
     "AGGREGATE",
     "ERROR",
+    "FAILED",
     "GATE",
     "KINDS",
     "OLD_VERSION",
@@ -81,6 +84,7 @@ __all__ = [
     "AuditFigures",
     "CleanResult",
     "CleanerFigures",
+    "ComparisonFigures",
     "ConsumptionFigures",
     "CorpusFigures",
     "DeployedResult",
@@ -98,6 +102,8 @@ __all__ = [
     "Lag",
     "Latencies",
     "LatencyFigures",
+    "LessonFigures",
+    "LessonsResult",
     "LoadFigures",
     "LoadResult",
     "LoadedResult",
@@ -105,6 +111,8 @@ __all__ = [
     "MetricSummary",
     "ObjectiveFigures",
     "Outcome",
+    "PlotFigures",
+    "PlotLine",
     "PolicyFigures",
     "Result",
     "RunResult",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.results.checked import Amount, Checked, Count
+from harness.results.lessons import LessonFigures
 from harness.results.parts import (
     AuditFigures,
     CleanerFigures,
@@ -33,7 +34,7 @@ class Document(Checked, frozen=True, kw_only=True, tag_field="kind"):
 
     @property
     def kind(self) -> str:
-        """The word in the file: run, load, saturation, insert, clean, suite, gate or error."""
+        """The word in the file: run, load, saturation, insert, clean, suite, gate, lessons or error."""
         return str(self.__struct_config__.tag)
 
 
@@ -219,6 +220,21 @@ class GateResult(Document, frozen=True, kw_only=True, tag="gate"):
     trials: Sequence[GateTrial]
 
 
+class LessonsResult(Document, frozen=True, kw_only=True, tag="lessons"):
+    """Lessons that ran one after the other. `began` is in Unix seconds; `quick` says that each took its short form."""
+
+    began: float
+    seconds: Amount
+    quick: bool
+    fingerprint: Fingerprint
+    lessons: Sequence[LessonFigures]
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the first lesson that failed, 0 where none did."""
+        return next((lesson.exit_code for lesson in self.lessons if lesson.failed), 0)
+
+
 class ErrorResult(Document, frozen=True, kw_only=True, tag="error"):
     """How something ended that has no result: `error.json`."""
 
@@ -238,9 +254,18 @@ KINDS: tuple[type[Document], ...] = (
     CleanResult,
     SuiteResult,
     GateResult,
+    LessonsResult,
     ErrorResult,
 )
 
 AnyDocument = (
-    RunResult | LoadResult | SaturationResult | InsertResult | CleanResult | SuiteResult | GateResult | ErrorResult
+    RunResult
+    | LoadResult
+    | SaturationResult
+    | InsertResult
+    | CleanResult
+    | SuiteResult
+    | GateResult
+    | LessonsResult
+    | ErrorResult
 )

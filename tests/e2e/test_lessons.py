@@ -1,43 +1,68 @@
-"""Lessons that need an engine, shorter than users run them."""
+"""Lessons as a user runs them: real engines, real functions, and Ctrl-C in the middle."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
-from harness.engines.registry import create
-from harness.lessons.capacity.arrangements import (
-    ARRANGEMENTS,
-    NAIVE_5,
-    NAIVE_100,
-    NAIVE_ON_DEMAND,
-    OURS_5,
-    OURS_100,
-    Plan,
-)
-from harness.lessons.capacity.drive import Drive
-from harness.lessons.capacity.feed import record_batches
+import psutil
+
+from harness.results import LessonsResult, read_stored
+from tests.contract.support import eventually
+from tests.processes import descendants, heed_interrupts, wait_for_line
 
 
-def test_capacity_when_short_loses_rows_of_the_naive_function_alone(tmp_path: Path) -> None:
-    plan = Plan(seconds=4, naive_visibility=3)
-    told: list[tuple[float, str]] = []
-    with create("embedded", capacity="aws", logs=tmp_path) as engine:
-        drive = Drive(engine, plan, ARRANGEMENTS, lambda share, what: told.append((share, what)))
-        observed = drive.run(record_batches(plan.rows))
-    accounts = observed.accounts
-    for arrangement in (NAIVE_ON_DEMAND, OURS_5, OURS_100):
-        assert accounts[arrangement].in_table == plan.rows, arrangement
-        assert accounts[arrangement].in_both == 0
-    for arrangement in (NAIVE_5, NAIVE_100):
-        found = accounts[arrangement]
-        assert found.in_dlq > 0 and found.lost > 0, found
-        assert arrangement.write_capacity is not None
-        # Each row took a unit, and no more units were there than accrued since the table was made.
-        since_made = observed.switched_at + 30
-        assert 0 < found.in_table <= arrangement.write_capacity / 5 * since_made
-        assert observed.consumed[arrangement].throttled_requests["TableWriteProvisionedThroughputExceeded"] > 0
-    assert not observed.consumed[NAIVE_ON_DEMAND].throttled_requests
-    assert observed.waiting[OURS_5] > 0
-    assert observed.samples[-1].in_table[OURS_5] == plan.rows
-    shares = [share for share, _ in told]
-    assert shares == sorted(shares) and shares[-1] < 1
+def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    (tmp_path / "tmp").mkdir()
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness", "lessons", "run", *arguments, "--out", str(tmp_path / "runs")],
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  no threads here
+    )
+
+
+def test_lessons_when_run_are_reproduced_and_leave_a_page(tmp_path: Path) -> None:
+    process = start(tmp_path, "descriptors", "logs", "--quick")
+    said, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    result = read_stored(tmp_path / "runs" / "latest").document
+    assert isinstance(result, LessonsResult)
+    assert {one.name: one.verdict for one in result.lessons} == {"descriptors": "reproduced", "logs": "reproduced"}, (
+        said
+    )
+    assert "Too many open files" in said
+    assert "2 reproduced" in said
+    assert (tmp_path / "runs" / "latest" / "report.html").is_file()
+    assert list((tmp_path / "tmp").glob("harness-*")) == []
+
+
+def test_lesson_when_interrupted_says_so_and_leaves_nothing_running(tmp_path: Path) -> None:
+    process = start(tmp_path, "descriptors")
+    try:
+        wait_for_line(process, r"^descriptors ")
+        # The engine's processes, and a function with the processes of a cleaner below it.
+        eventually("a cleaner at work", lambda: len(descendants(process.pid)) >= 8, seconds=60)
+        family = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+
+        def gone() -> bool:
+            alive = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+            return not alive and not list((tmp_path / "tmp").glob("harness-*"))
+
+        eventually("processes and folders gone", gone, seconds=60)
+        folder = tmp_path / "runs" / "latest"
+        assert '"interrupted"' in (folder / "error.json").read_text()
+        assert '"interrupted"' in (folder / "descriptors" / "error.json").read_text()
+        assert not (folder / "result.json").exists()
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

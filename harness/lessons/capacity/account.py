@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.aws import JsonClient
 from handlers.record_batch import KEY, decode, parse_record_id
 from harness.engines.base import Deployment, Engine
 from harness.errors import EnvironmentProblem
+from harness.lessons.stacks import strings_of
 
 
 @dataclass(frozen=True)
@@ -48,21 +47,8 @@ def account(rows: int, in_table: AbstractSet[int], in_dlq: AbstractSet[int]) -> 
 
 def read_account(engine: Engine, deployment: Deployment, rows: int) -> Account:
     """Read an arrangement's table and empty its dead-letter queue; nothing may be under way any more."""
-    table = JsonClient("dynamodb", engine.session(), engine.endpoints.observer_url("dynamodb"))
-    in_table = set(_rows_of_table(table, deployment.output("TableName")))
+    in_table = {parse_record_id(key)[1] for key in strings_of(engine, deployment.output("TableName"), KEY)}
     return account(rows, in_table, set(_rows_of_queue(engine.client("sqs"), deployment.output("DlqUrl"))))
-
-
-def _rows_of_table(table: JsonClient, name: str) -> Iterator[int]:
-    start: dict[str, Any] = {}
-    while True:
-        request = {"TableName": name, "ProjectionExpression": KEY, "ConsistentRead": True, **start}
-        answer = table.call("Scan", json.dumps(request))
-        for item in answer["Items"]:
-            yield parse_record_id(item[KEY]["S"])[1]
-        if "LastEvaluatedKey" not in answer:
-            return
-        start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
 
 def _rows_of_queue(sqs: Any, url: str) -> Iterator[int]:

@@ -19,9 +19,6 @@ SCALE = 5
 they are: rows arrive and capacity accrues five times as slowly."""
 
 ROWS_PER_SECOND = PUBLISHED_ROWS // PUBLISHED_SECONDS // SCALE
-ROWS_PER_MESSAGE = 25
-"""One call of BatchWriteItem."""
-
 _OURS_TIMEOUT = 120
 """Seconds: 25 rows take 50 at the smallest capacity here, one row a second for two environments."""
 

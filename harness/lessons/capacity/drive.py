@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import Deployment, Engine
 from harness.engines.consumption import TableConsumption
-from harness.errors import EnvironmentProblem, StageStuck
+from harness.errors import StageStuck
 from harness.lessons.capacity.account import Account, read_account
-from harness.lessons.capacity.arrangements import ROWS_PER_MESSAGE, ROWS_PER_SECOND, TEMPLATE, Arrangement, Plan
+from harness.lessons.capacity.arrangements import ROWS_PER_SECOND, TEMPLATE, Arrangement, Plan
+from harness.lessons.feed import ROWS_PER_MESSAGE
+from harness.lessons.model import Progress
+from harness.lessons.stacks import send
 from harness.queues import depth
 
 TICK_SECONDS = 0.5
 STALL_SECONDS = 780.0
 """Nothing is hidden for longer: the visibility timeout of our queues is 720 s."""
-
-_MESSAGES_PER_CALL = 10
-
-Progress = Callable[[float, str], None]
-"""Takes the share done so far, 0 to 1, and what is being done."""
 
 
 @dataclass(frozen=True)
@@ -87,19 +85,11 @@ class Drive:
             elapsed = time.monotonic() - self._began
             due = min(len(bodies), int(elapsed * ROWS_PER_SECOND / ROWS_PER_MESSAGE) + 1)
             for arrangement in self._arrangements:
-                for start in range(sent, due, _MESSAGES_PER_CALL):
-                    self._send_some(arrangement, bodies[start : min(due, start + _MESSAGES_PER_CALL)])
+                send(self._sqs, self._deployed[arrangement].output("QueueUrl"), bodies[sent:due])
             sent = due
             self._sample()
             self._say(f"{min(sent * ROWS_PER_MESSAGE, self._plan.rows):,} of {self._plan.rows:,} rows sent to each")
             self._sleep_since(elapsed)
-
-    def _send_some(self, arrangement: Arrangement, bodies: Sequence[str]) -> None:
-        url = self._deployed[arrangement].output("QueueUrl")
-        entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies)]
-        failed = self._sqs.send_message_batch(QueueUrl=url, Entries=entries).get("Failed")
-        if failed:
-            raise EnvironmentProblem(f"queue {url} refused messages: {failed[0].get('Message')}")
 
     def _await(self, arrangements: Sequence[Arrangement], what: str) -> None:
         """Return when no message is left in the queues of `arrangements`: each was deleted, or is a dead letter."""

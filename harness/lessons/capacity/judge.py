@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from harness.cost.prices import Prices
@@ -20,7 +19,8 @@ from harness.lessons.capacity.arrangements import (
     Plan,
 )
 from harness.lessons.capacity.drive import Observed, Sample
-from harness.lessons.model import Comparison, Finding, Line, Plot, Verdict
+from harness.lessons.model import Comparison, Finding, Line, Plot
+from harness.lessons.rules import Check, judged
 
 MOST_KEPT_AT_5 = 0.01
 """Published: about 1,000 of 558,000 rows, 0.2%. Up to 1% counts as the same: capacity saved up before the import, of
@@ -31,14 +31,6 @@ LEAST_LOST_AT_100 = 0.6
 
 _NAIVE = tuple(a for a in ARRANGEMENTS if a.naive)
 _OURS = tuple(a for a in ARRANGEMENTS if not a.naive)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One part of the rule, as a clause of the reason, and whether it holds."""
-
-    text: str
-    holds: bool
 
 
 def checks(accounts: Mapping[Arrangement, Account]) -> list[Check]:
@@ -62,12 +54,7 @@ def checks(accounts: Mapping[Arrangement, Account]) -> list[Check]:
 
 def finding(observed: Observed, plan: Plan, prices: Prices) -> Finding:
     """Return the lesson's finding."""
-    parts = checks(observed.accounts)
-    failed = [part.text for part in parts if not part.holds]
-    if failed:
-        verdict, reason = Verdict.DIFFERS, f"Not as published: {'; '.join(failed)}."
-    else:
-        verdict, reason = Verdict.REPRODUCED, f"{'; '.join(part.text for part in parts)}."
+    verdict, reason = judged(checks(observed.accounts))
     return Finding(verdict, reason, list(_comparisons(observed, prices)), [_plot(observed)], _notes(observed, plan))
 
 

@@ -6,8 +6,8 @@ from harness.cost.prices import load_prices
 from harness.engines.registry import create
 from harness.lessons.capacity.arrangements import ARRANGEMENTS, FULL, QUICK, Plan
 from harness.lessons.capacity.drive import Drive
-from harness.lessons.capacity.feed import record_batches
 from harness.lessons.capacity.judge import finding
+from harness.lessons.feed import lesson_source, record_batches
 from harness.lessons.model import Finding, Setting
 
 
@@ -42,7 +42,7 @@ class CapacityLesson:
         """Run it; raises EngineError where the engine does not start or dies, StageStuck where nothing moves."""
         plan = _plan(setting.quick)
         setting.progress(0.0, "generating rows")
-        bodies = record_batches(plan.rows)
+        bodies = record_batches(plan.rows, lesson_source(self.name))
         with create("embedded", capacity="aws", logs=setting.folder) as engine:
             observed = Drive(engine, plan, ARRANGEMENTS, setting.progress).run(bodies)
         found = finding(observed, plan, load_prices())

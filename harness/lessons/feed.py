@@ -1,4 +1,4 @@
-"""The rows that are sent: a generated corpus, cleaned and packed by the pipeline's own cleaner."""
+"""The rows that lessons send: a generated corpus, cleaned and packed by the pipeline's own cleaner."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from handlers.clean_worker import Chunk, Cleaned, Job, message_bodies
 from handlers.record_batch import Source
 from handlers.settings import Settings
 from harness.corpus import BLOCK_ROWS, COLUMNS, CorpusSpec, corpus_bytes
-from harness.lessons.capacity.arrangements import ROWS_PER_MESSAGE
 
-SOURCE = Source("lesson", "capacity.csv", "1")
-"""The object that the rows would come from."""
+ROWS_PER_MESSAGE = 25
+"""One call of BatchWriteItem."""
 
 
-def record_batches(rows: int) -> list[str]:
+def lesson_source(name: str) -> Source:
+    """Return the object that rows would come from."""
+    return Source("lesson", f"{name}.csv", "1")
+
+
+def record_batches(rows: int, source: Source, rows_per_message: int = ROWS_PER_MESSAGE) -> list[str]:
     """Return the message bodies of a corpus of `rows` rows, none of which any stage would refuse; rows are numbered
     from 1."""
-    job = Job(SOURCE, COLUMNS, replace(Settings(), rows_per_message=ROWS_PER_MESSAGE))
+    job = Job(source, COLUMNS, replace(Settings(), rows_per_message=rows_per_message))
     cleaned = Cleaned()
     bodies = list(_bodies(CorpusSpec(rows=rows, quarantine=0.0, poison=0.0), job, cleaned))
     if cleaned.rows_ok != rows:

@@ -1,0 +1,1 @@
+"""The lesson on file descriptors: processes that are joined and never closed."""

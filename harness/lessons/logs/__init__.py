@@ -1,0 +1,1 @@
+"""The lesson on logs: a function that prints every event."""
