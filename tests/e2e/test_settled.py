@@ -127,7 +127,6 @@ def test_run_when_every_process_is_stopped_for_a_while_ends_conserved_and_says_t
         output, _ = process.communicate(timeout=240)
     result = json.loads(output)
     assert (process.returncode, result["audit"]["conserved"], result["audit"]["as_expected"]) == (0, True, True)
-    assert result["figures_void"] is True
     assert result["figures_void_reason"].startswith("the harness was stopped for 1")
     report = next(tmp_path.glob("latest/report.html")).read_text()
     assert "figures void" in report
