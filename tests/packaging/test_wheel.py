@@ -77,6 +77,15 @@ def test_bench_load_when_started_from_an_empty_folder_uploads_and_audits(install
     assert found["audit"]["rows"] > 0
 
 
+def test_lessons_when_run_from_an_empty_folder_find_their_functions_and_templates(
+    installed: Installed, folder: Path
+) -> None:
+    done = installed.run(folder, "lessons", "run", "descriptors", "logs", "--quick")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "2 reproduced" in done.stdout
+    assert [one["verdict"] for one in result(folder)["lessons"]] == ["reproduced", "reproduced"]
+
+
 def test_locust_when_started_by_its_module_has_this_project_s_file(installed: Installed, folder: Path) -> None:
     done = installed.run(folder, "-m", "loadtests", "--rows-per-file", "fixed:1", "--list", program="python")
     assert done.returncode == 0, done.stderr

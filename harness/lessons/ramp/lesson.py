@@ -24,8 +24,9 @@ from harness.lambda_service.concurrency import (
     Scaling,
     profile_named,
 )
-from harness.lessons.model import Comparison, Finding, Line, Plot, Setting, Verdict
+from harness.lessons.model import Comparison, Finding, Line, Plot, Setting
 from harness.lessons.ramp.simulation import Backlog, Drained, drain
+from harness.lessons.rules import Check, judged
 from harness.observation.display import clock
 
 MESSAGE_BYTES = 1000
@@ -116,10 +117,10 @@ class RampLesson:
         for index, scenario in enumerate(TODAY, start=1):
             setting.progress(index / (len(TODAY) + 1), scenario.name)
             found.append((scenario, drain(backlog, scenario.make(), scenario.account)))
-        verdict = judge(then)
+        verdict, reason = judged(checks(then))
         return Finding(
             verdict,
-            _reason(verdict, backlog, then),
+            reason,
             [*_published(then, longer, slow), *(_today(scenario, backlog, drained) for scenario, drained in found)],
             [_picture([(THEN, then), *found]), _ramps()],
             _notes(backlog, longer, found[0][1]),
@@ -156,21 +157,21 @@ def longer_batches(received_at: float) -> Backlog:
     return backlog(sizes.start + fits)
 
 
-def judge(then: Drained) -> Verdict:
-    """Return whether the ramp explains what was published: the peak within 2%; the time, which is published in whole
-    minutes, within 15%."""
-    peak = abs(then.peak / PEAK_CONCURRENCY - 1) <= PEAK_TOLERANCE
-    time = abs(then.seconds / INSERT_SECONDS - 1) <= SECONDS_TOLERANCE
-    return Verdict.REPRODUCED if peak and time else Verdict.DIFFERS
-
-
-def _reason(verdict: Verdict, backlog: Backlog, then: Drained) -> str:
-    word = "Reproduced, within" if verdict is Verdict.REPRODUCED else "Differs, by more than"
-    return (
-        f"{word} {PEAK_TOLERANCE:.0%} of the peak and {SECONDS_TOLERANCE:.0%} of the time: at "
-        f"{backlog.seconds_per_message * 1000:.0f} ms a row, the one figure chosen, {then.peak} invocations run after "
-        f"{clock(then.peak_at)}, when the queue is empty, and the last ends after {clock(then.seconds)}."
-    )
+def checks(then: Drained) -> list[Check]:
+    """Return the parts of the rule: the peak within 2%; the time, which is published in whole minutes, within 15%."""
+    peak, seconds = then.peak / PEAK_CONCURRENCY - 1, then.seconds / INSERT_SECONDS - 1
+    return [
+        Check(
+            f"{then.peak} invocations run after {clock(then.peak_at)}, when the queue is empty "
+            f"(rule: {PEAK_CONCURRENCY}, within {PEAK_TOLERANCE:.0%})",
+            abs(peak) <= PEAK_TOLERANCE,
+        ),
+        Check(
+            f"the last ends after {clock(then.seconds)} "
+            f"(rule: {clock(INSERT_SECONDS)}, within {SECONDS_TOLERANCE:.0%})",
+            abs(seconds) <= SECONDS_TOLERANCE,
+        ),
+    ]
 
 
 def _published(then: Drained, longer: Backlog, slow: Drained) -> list[Comparison]:

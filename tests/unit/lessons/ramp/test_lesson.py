@@ -10,8 +10,9 @@ from harness.engines.templates.text import load
 from harness.lambda_service.concurrency import PollerScaling, profile_named
 from harness.lessons.model import Finding, Lesson, Setting, Verdict
 from harness.lessons.ramp import RampLesson, lesson
-from harness.lessons.ramp.lesson import judge, longer_batches, published_backlog
+from harness.lessons.ramp.lesson import checks, longer_batches, published_backlog
 from harness.lessons.ramp.simulation import Drained, drain
+from harness.lessons.rules import judged
 
 said: list[tuple[float, str]] = []
 
@@ -34,14 +35,14 @@ def test_published_peak_is_where_the_ramp_of_2021_is_after_four_minutes_and_22_s
     assert (drained.peak, drained.peak_at, drained.messages) == (267, 262.0, 558_000)
     assert 262.0 < drained.received_at < 263.0
     assert drained.seconds == pytest.approx(262.8, abs=0.2)
-    assert judge(drained) is Verdict.REPRODUCED
+    assert judged(checks(drained))[0] is Verdict.REPRODUCED
 
 
 def test_verdict_under_a_ramp_of_another_time_differs() -> None:
     drained = under("2026")
     assert drained.peak == pytest.approx(267, abs=5)
     assert drained.seconds < 60
-    assert judge(drained) is Verdict.DIFFERS
+    assert judged(checks(drained))[0] is Verdict.DIFFERS
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_verdict_under_a_ramp_of_another_time_differs() -> None:
     ],
 )
 def test_verdict_keeps_to_its_rule(peak: int, seconds: float, verdict: Verdict) -> None:
-    assert judge(Drained(peak, 1.0, 1.0, seconds, 558_000, peak, 0, ())) is verdict
+    assert judged(checks(Drained(peak, 1.0, 1.0, seconds, 558_000, peak, 0, ())))[0] is verdict
 
 
 def test_long_batches_give_both_published_figures() -> None:
@@ -69,7 +70,10 @@ def test_long_batches_give_both_published_figures() -> None:
 
 def test_finding_says_what_was_published_and_what_is_found(finding: Finding) -> None:
     assert finding.verdict is Verdict.REPRODUCED
-    assert finding.reason.startswith("Reproduced, within 2% of the peak and 15% of the time: at 64 ms a row")
+    assert finding.reason == (
+        "267 invocations run after 4:22, when the queue is empty (rule: 267, within 2%); "
+        "the last ends after 4:22 (rule: 5:00, within 15%)."
+    )
     told = {row.what: (row.published, row.reproduced) for row in finding.comparisons}
     assert told["peak concurrency"] == ("267", "267, at 4:22")
     assert told["time to insert all rows"] == ("5 minutes", "4:22, in batches of 10")
