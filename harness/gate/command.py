@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,26 +67,16 @@ def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: b
     policy = policy_of(suite, request)
     corpus = suite.corpus if request.rows is None else replace(suite.corpus, rows=request.rows)
     workload = Workload(corpus, suite.parameters, request.engine, timeout=suite.gate.timeout)
-    repository = Path(request.head) if Path(request.head).is_dir() else Path()
-    base = request.head if request.self_check else request.base or default_base(request.head, repository)
 
     def say(text: str) -> None:
         if not quiet:
             console.print(text, highlight=False, soft_wrap=True)
 
     with workspace() as work:
-        trees: dict[str, Tree] = {
-            Side.BASE: materialise(base, work / Side.BASE, repository),
-            Side.HEAD: materialise(request.head, work / Side.HEAD, repository),
-        }
+        trees = _trees(request, work)
         folder = new_run_folder(out_dir)
-        say(f"base       {describe(trees[Side.BASE])}\nhead       {describe(trees[Side.HEAD])}")
         changes = changed_locks(trees[Side.BASE], trees[Side.HEAD])
-        if changes:
-            say(
-                "[yellow]locks differ:[/] both sides run with the packages installed here, so the change of packages "
-                f"is not measured: {', '.join(changes)}"
-            )
+        say(_versions(trees, changes))
         trials = ProcessTrials(trees, workload, work, folder / "trials")
         with GateProgress(console, policy, quiet=quiet) as progress:
             outcome = run_gate(trials, policy, progress)
@@ -107,6 +98,26 @@ def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: b
         print_outcome(console, outcome, policy)
     say(f"report     {page}\nresults    {folder / GATE}")
     return Finished(folder, outcome, written)
+
+
+def _trees(request: GateRequest, work: Path) -> dict[str, Tree]:
+    """Put the versions that are asked for below `work`; a self-check compares the head with itself."""
+    repository = Path(request.head) if Path(request.head).is_dir() else Path()
+    base = request.head if request.self_check else request.base or default_base(request.head, repository)
+    return {
+        Side.BASE: materialise(base, work / Side.BASE, repository),
+        Side.HEAD: materialise(request.head, work / Side.HEAD, repository),
+    }
+
+
+def _versions(trees: Mapping[str, Tree], lock_changes: Sequence[str]) -> str:
+    lines = [f"base       {describe(trees[Side.BASE])}", f"head       {describe(trees[Side.HEAD])}"]
+    if lock_changes:
+        lines.append(
+            "[yellow]locks differ:[/] both sides run with the packages installed here, so the change of packages "
+            f"is not measured: {', '.join(lock_changes)}"
+        )
+    return "\n".join(lines)
 
 
 def describe(tree: Tree) -> str:
