@@ -100,6 +100,15 @@ class Grammar:
         return (unfinished if closed.end() == stop < limit else Status.BROKEN), end
 
 
+def _repeated(expression: bytes) -> bytes:
+    """Return an expression for as many of these as there are, possessively.
+
+    The atomic group inside changes no match. Without it Python before 3.11.5 keeps what a failed last repetition had
+    read already (CPython issue 106052), and a record ends where none does.
+    """
+    return b"(?:(?>" + expression + b"))*+"
+
+
 @cache
 def grammar(delimiter: str, *, strict: bool) -> Grammar:
     """Return the regular expressions for a delimiter of one ASCII character."""
@@ -115,9 +124,9 @@ def grammar(delimiter: str, *, strict: bool) -> Grammar:
         plain, stray = b'(?!")' + inner + b"*+|", b"|(?!" + opening + b')"' + inner + b"*+"
     one = b"(?:" + enclosed_to_end + b"|" + plain + b")"
     return Grammar(
-        well_formed=re.compile(b'(?:[^"]*+(?:' + opening + enclosed + stray + b'))*+[^"]*+'),
-        well_formed_to_end=re.compile(b'(?:[^"]*+(?:' + opening + enclosed_to_end + stray + b'))*+[^"]*+'),
-        fields=re.compile(rb"(?:\xef\xbb\xbf)?+" + one + b"(?:" + mark + one + b")*+"),
+        well_formed=re.compile(_repeated(b'[^"]*+(?:' + opening + enclosed + stray + b")") + b'[^"]*+'),
+        well_formed_to_end=re.compile(_repeated(b'[^"]*+(?:' + opening + enclosed_to_end + stray + b")") + b'[^"]*+'),
+        fields=re.compile(rb"(?:\xef\xbb\xbf)?+" + one + _repeated(mark + one)),
         enclosed=re.compile((b"" if strict else opening) + _QUOTED + (b"" if strict else inner + b"*+")),
         opening=re.compile(opening),
     )

@@ -6,6 +6,7 @@ import io
 import time
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from harness.errors import EngineError
@@ -52,7 +53,10 @@ def test_display_when_quiet_prints_nothing(tmp_path: Path) -> None:
     assert text.getvalue() == ""
 
 
-def test_display_when_on_a_terminal_shows_a_bar_and_takes_it_away_again(tmp_path: Path) -> None:
+def test_display_when_on_a_terminal_shows_a_bar_and_takes_it_away_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     text = io.StringIO()
     console = Console(file=text, width=100, force_terminal=True, force_interactive=True, color_system=None)
 
