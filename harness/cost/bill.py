@@ -83,7 +83,14 @@ class Bill:
     @property
     def per_million_rows(self) -> Decimal:
         """Dollars for a million rows, rounded to 9 decimals: a quotient need not end."""
-        return (self.total * ROWS_OF_RATE / self.rows).quantize(Decimal("1e-9"))
+        return self._of_a_million(self.total)
+
+    def per_million(self, sums: Mapping[str, Decimal]) -> dict[str, Decimal]:
+        """Return sums of this bill for a million rows, rounded likewise."""
+        return {name: self._of_a_million(amount) for name, amount in sums.items()}
+
+    def _of_a_million(self, amount: Decimal) -> Decimal:
+        return (amount * ROWS_OF_RATE / self.rows).quantize(Decimal("1e-9"))
 
     def by_stage(self) -> dict[str, Decimal]:
         """Return dollars by stage."""
@@ -117,6 +124,15 @@ def bill(workload: Workload, prices: Prices, *, free_tier: bool = False) -> Bill
     return Bill(workload.rows, tuple(lines), above)
 
 
+def dollars_text(amount: Decimal) -> str:
+    """Return dollars as a reader says them: cents from a dollar on, two figures below, what is no money as that."""
+    if amount >= 1 or not amount:
+        return f"${amount:,.2f}"
+    if amount < Decimal("0.0001"):
+        return "< $0.0001"
+    return f"${amount:.{1 - amount.adjusted()}f}"
+
+
 def _lines(stage: str, usage: Usage, prices: Prices) -> list[Line]:
     found = []
     for item in ITEMS:
@@ -133,10 +149,13 @@ def _free(used: Mapping[str, Decimal], prices: Prices) -> list[Line]:
     for key, quantity in used.items():
         # Both architectures, and both kinds of queues, share one allowance (Lambda pricing, SQS pricing).
         shared = key.removesuffix("_x86").removesuffix("_arm").removesuffix("_standard").removesuffix("_fifo")
-        free = min(quantity, left.get(shared, Decimal(prices[key].free)))
-        left[shared] = left.get(shared, Decimal(prices[key].free)) - free
+        allowance = left.get(shared, Decimal(prices[key].free))
+        free = min(quantity, allowance)
+        left[shared] = EXACT.subtract(allowance, free)
         if free:
-            found.append(Line(FREE_TIER, services[key], key, -free, -_dollars(free, key, prices)))
+            # Decimal's own minus rounds to 28 digits.
+            dollars = _dollars(free, key, prices).copy_negate()
+            found.append(Line(FREE_TIER, services[key], key, free.copy_negate(), dollars))
     return found
 
 

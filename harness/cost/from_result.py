@@ -9,7 +9,7 @@ from harness.cost.parameters import memory_mb, on_arm, provisioned
 from harness.cost.usage import Workload
 from harness.entry import in_one_line
 from harness.errors import UsageError
-from harness.results import Document, LoadedResult, RunResult, WatchedResult
+from harness.results import Document, LoadedResult, WatchedResult
 from harness.stages import STAGES
 
 NO_QUEUES = "requests to SQS are not in it: this result is older than their count"
@@ -23,13 +23,13 @@ _AGAIN = "make the result again: harness run"
 def workload_of(result: Document) -> Workload:
     """Return what a run or load used.
 
-    Runs hold it as `usage`; of others, and of older ones, what they tell is taken, and the notes say what they do not.
+    Results hold it as `usage`; of older ones what they tell is taken, and the notes say what they do not.
     Raises UsageError, saying what is missing, where not even functions and tables are told, and where `usage` is not
     what it must be.
     """
     if not isinstance(result, WatchedResult):
         raise UsageError(f"a {result.kind} result has no bill", hint="harness cost takes a run or a load")
-    if isinstance(result, RunResult) and result.usage is not None:
+    if result.usage is not None:
         try:
             return Workload.from_json(result.usage)
         except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -54,6 +54,7 @@ class LoadFinding:
     all the same: their rows are audited with the others. `unsent` files of the schedule were never sent, `unreported`
     ones are in the bucket though Locust ended before it said so; neither counts loads that were ended on purpose.
     `redelivered` counts rows that were updated more than once, `settle_seconds` is from the last upload to rest.
+    `usage` is what AWS would bill for, None where the engine does not tell.
     """
 
     outcomes: Sequence[FileOutcome]
@@ -64,6 +65,7 @@ class LoadFinding:
     unreported: int
     redelivered: int
     settle_seconds: float
+    usage: Mapping[str, Any] | None = None
 
 
 def upload_latency(outcomes: Sequence[FileOutcome]) -> Latency:
@@ -110,6 +112,7 @@ class _Common(Deployed, Watched):
     stages: Mapping[str, StageFigures]
     audit: AuditFigures
     warmup_audit: AuditFigures | None
+    usage: Mapping[str, Any] | None
 
 
 def load_result(driven: Driven) -> LoadResult:
@@ -132,7 +135,7 @@ def saturation_result(driven: Driven, found: SaturationFigures) -> SaturationRes
 
 def _common(driven: Driven) -> _Common:
     observed, found = driven.examined.observed, driven.examined.finding
-    seconds = _seconds(found.outcomes)
+    seconds = seconds_of(found.outcomes)
     return {
         **deployed(driven.run, driven.engine, driven.began_at, driven.parameters, observed),
         **watched(observed),
@@ -144,6 +147,7 @@ def _common(driven: Driven) -> _Common:
         "stages": {name: totals.figures() for name, totals in observed.totals.items()},
         "audit": found.audit.figures(),
         "warmup_audit": driven.warmed.finding.audit.figures() if driven.warmed is not None else None,
+        "usage": found.usage,
     }
 
 
@@ -186,7 +190,7 @@ def _distribution(latency: Latency) -> LatencyFigures:
     return msgspec.convert(latency.to_json(), LatencyFigures)
 
 
-def _seconds(outcomes: Sequence[FileOutcome]) -> float:
+def seconds_of(outcomes: Sequence[FileOutcome]) -> float:
     """Return the seconds from the first intended start to the last durable row, 0 where there is none."""
     first = min((one.sample.intended for one in outcomes), default=0.0)
     last = max((one.completed for one in outcomes if one.completed is not None), default=0.0)

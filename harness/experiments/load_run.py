@@ -16,7 +16,14 @@ from harness.engines.base import Deployment, Engine
 from harness.errors import EnvironmentProblem
 from harness.experiments.lifecycle import TEMPLATE, Examined, Setting, Testbed, judged
 from harness.experiments.load_intake import LoadIntake
-from harness.experiments.load_result import Driven, FileOutcome, LoadFinding, load_result, write_samples
+from harness.experiments.load_result import (
+    Driven,
+    FileOutcome,
+    LoadFinding,
+    load_result,
+    seconds_of,
+    write_samples,
+)
 from harness.experiments.reporter import Reporter
 from harness.load.locust_process import LocustOptions, LocustProcess
 from harness.load.pool import PoolFile, make_pool
@@ -24,6 +31,7 @@ from harness.load.samples import Sample
 from harness.load.schedule import LoadSpec, schedule
 from harness.load.state import LoadState
 from harness.load.tracker import completed_at, redelivered_rows
+from harness.metering import UsageMeter
 from harness.observation.settle import Patience
 from harness.observation.usage import LOCUST
 from harness.observation.watch import Observed
@@ -82,6 +90,7 @@ class LocustLoads:
         self.spec, self.locust = spec, locust
         self._pools: dict[LoadSpec, list[PoolFile]] = {}
         self._intake: LoadIntake | None = None
+        self._meter: UsageMeter | None = None
         self._uploads_ended = 0.0
 
     @property
@@ -95,8 +104,9 @@ class LocustLoads:
             self._pools[spec] = make_pool(spec, self.setting.cache)
         return self._pools[spec]
 
-    def intake(self, _engine: Engine, deployment: Deployment, folder: Path) -> LoadIntake:
-        """Return the intake of all loads."""
+    def intake(self, engine: Engine, deployment: Deployment, folder: Path) -> LoadIntake:
+        """Return the intake of all loads; from here on counts what AWS would bill."""
+        self._meter = UsageMeter(engine, deployment)
         self._intake = LoadIntake(deployment, folder, lambda spec: [file.expectation for file in self.pool(spec)])
         return self._intake
 
@@ -154,6 +164,8 @@ class LocustLoads:
     def examine(self, bed: Testbed, observed: Observed) -> LoadFinding:
         """Audit every row of every file that is in the bucket, and find when each was complete."""
         settled = time.monotonic()
+        if self._meter is not None:
+            self._meter.read(observed.totals)
         bucket = bed.deployment.output("UploadBucket")
         audited = [
             Audited(sample.source(bucket), sample.rows, self.pool(load.start.spec)[sample.file].spec)
@@ -176,16 +188,24 @@ class LocustLoads:
                     redelivered += redelivered_rows(totals, load.expectations[sample.file])
                     completed = _completed(totals, sample, places[source_id])
                 outcomes.append(FileOutcome(sample, source_id, completed))
+        rows = sum(one.rows for one in audited)
         return LoadFinding(
             outcomes=outcomes,
             audit=report,
-            rows=sum(one.rows for one in audited),
+            rows=rows,
             ambiguous=sum(len(load.reconciled) for load in self.loads),
             unsent=sum(load.unsent for load in self.loads),
             unreported=sum(load.unreported for load in self.loads),
             redelivered=redelivered,
             settle_seconds=max(0.0, settled - self._uploads_ended),
+            usage=self._usage(rows, seconds_of(outcomes)),
         )
+
+    def _usage(self, rows: int, seconds: float) -> Mapping[str, Any] | None:
+        if self._meter is None:
+            return None
+        objects = [sample.bytes for load in self.loads for sample in (load.sources | load.reconciled).values()]
+        return self._meter.usage(rows, objects, seconds)
 
     def before(self, engine: Engine, reporter: Reporter) -> None:
         """Do nothing."""

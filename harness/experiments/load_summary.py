@@ -9,7 +9,14 @@ from rich.table import Table
 
 from harness.experiments.load_result import first_errors
 from harness.experiments.load_run import LoadRun
-from harness.experiments.result_lines import print_audit, print_chaos, print_consumption, print_doubt, print_objectives
+from harness.experiments.result_lines import (
+    print_audit,
+    print_chaos,
+    print_consumption,
+    print_cost,
+    print_doubt,
+    print_objectives,
+)
 from harness.results import Latencies, LatencyFigures, LoadedResult, LoadFigures, memory_scope
 
 PERCENTILES = ("50", "90", "95", "99", "99.9")
@@ -25,6 +32,7 @@ def print_summary(console: Console, run: LoadRun) -> None:
     _print_uploads(console, result.load, first_errors(run.examined.finding.outcomes))
     print_doubt(console, result)
     print_consumption(console, result)
+    print_cost(console, result)
     print_chaos(console, result.engine.chaos)
     print_audit(console, run.examined.finding.audit)
     if run.warmed is not None and not run.conserved:

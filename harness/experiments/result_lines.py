@@ -9,9 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.audit import AuditReport
+from harness.cost.bill import bill, dollars_text
+from harness.cost.from_result import workload_of
+from harness.cost.prices import load_prices
 from harness.engines.consumption import consumption_lines
 from harness.objectives import sentence
-from harness.results import DeployedResult, ObjectiveFigures, Outcome, Result, describe_rule
+from harness.results import DeployedResult, ObjectiveFigures, Outcome, Result, WatchedResult, describe_rule
 
 NOISY = 0.02
 """Share of CPU time withheld by the host from which it is said."""
@@ -32,6 +35,22 @@ def print_consumption(console: Console, result: DeployedResult) -> None:
     """Print what the tables consumed and what they throttled, where the engine knows."""
     for number, text in enumerate(consumption_lines(result.consumption)):
         console.print(f"{'' if number else 'capacity':11}{escape(text)}", highlight=False, soft_wrap=True)
+
+
+def print_cost(console: Console, result: WatchedResult) -> None:
+    """Print what AWS would charge, by service; nothing where the engine did not tell what was used."""
+    if result.usage is None:
+        return
+    made = bill(workload_of(result), load_prices())
+    services = ", ".join(f"{name} {dollars_text(amount)}" for name, amount in made.by_service().items())
+    million = dollars_text(made.per_million_rows)
+    console.print(
+        f"cost       {dollars_text(made.total)} on AWS, {million} a million rows: {services} "
+        "(list prices, this machine's durations; harness cost)",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def print_doubt(console: Console, result: Result) -> None:

@@ -9,6 +9,7 @@ from harness.experiments.result_lines import (
     print_audit,
     print_chaos,
     print_consumption,
+    print_cost,
     print_doubt,
     print_noise,
     print_objectives,
@@ -39,6 +40,7 @@ def print_summary(console: Console, run: UploadRun) -> None:
     print_noise(console, run.observed.cpu_stolen)
     print_doubt(console, run.result)
     print_consumption(console, run.result)
+    print_cost(console, run.result)
     rules = run.result.engine.chaos
     print_chaos(console, rules)
     print_audit(

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.report import sections
 from harness.report.charts import run_charts, saturation_chart
+from harness.report.cost_section import cost_sections
 from harness.report.diagnosis import limits_of
 from harness.report.latency_charts import latency_charts, latency_table
 from harness.report.page import Page, Section, moment
@@ -56,6 +57,7 @@ def run_page(stored: Stored[RunResult | LoadedResult]) -> Page:
             *([Section("The run over time", charts=charts)] if charts else []),
             Section("Stages", tables=_known([sections.stage_table(result), sections.function_table(result)])),
             *_consumption(result),
+            *cost_sections(result),
             _audit(result),
             Section(
                 "Environment",

@@ -79,7 +79,8 @@ class InsertResult(DeployedResult, frozen=True, kw_only=True, tag="insert"):
 
 class WatchedResult(DeployedResult, frozen=True, kw_only=True):
     """A result of the whole pipeline, watched to its end. CPU shares are of `watched_seconds`; None where nothing was
-    watched, or not told by the version that made it."""
+    watched, or not told by the version that made it. `usage` is what AWS would bill for (docs/cost.md), None where it
+    is not known."""
 
     watched_seconds: Amount = 0.0
     pipeline_seconds: Amount | None
@@ -89,16 +90,16 @@ class WatchedResult(DeployedResult, frozen=True, kw_only=True):
     cpu_stolen_share: Amount = 0.0
     cpu_seconds: Mapping[str, Amount] = {}
     log_bytes: Count = 0
+    usage: Mapping[str, Any] | None = None
 
 
 class RunResult(WatchedResult, frozen=True, kw_only=True, tag="run"):
-    """One file through all stages. `usage` is what AWS would bill for (docs/cost.md), None where it is not known."""
+    """One file through all stages."""
 
     upload_seconds: Amount
     clean_seconds: float | None
     baseline: Sequence[LoopFigures] = ()
     share_of_baseline: Mapping[str, Amount] = {}
-    usage: Mapping[str, Any] | None = None
 
 
 class LoadedResult(WatchedResult, frozen=True, kw_only=True):

@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.cost.bill import FREE_TIER, ITEMS, bill
+from harness.cost.bill import FREE_TIER, ITEMS, bill, dollars_text
 from harness.cost.prices import shipped_prices
 from harness.cost.usage import EXACT, Usage, Workload
 from tests.unit.cost.support import one, usages, workloads
@@ -129,6 +129,8 @@ def _exactly(amount: Decimal, factor: int) -> Decimal:
     return EXACT.multiply(amount, Decimal(factor))
 
 
+# More than 28 digits of a GB, all of them free.
+@example(Usage(log_bytes=Decimal(2_310_653)), "log_bytes", True)
 @given(usages(), st.sampled_from([field.name for field in fields(Usage)]), st.booleans())
 def test_bill_when_more_is_used_is_never_less(usage: Usage, name: str, free_tier: bool) -> None:
     # Empty receives are requests: more of them are more of these.
@@ -139,6 +141,23 @@ def test_bill_when_more_is_used_is_never_less(usage: Usage, name: str, free_tier
     after = bill(Workload(1, {"insert": replace(usage, **more)}), PRICES, free_tier=free_tier).total
     assert after >= before
     assert (after == before) <= (free_tier or name in FREE_OF_CHARGE)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("0", "$0.00"),
+        ("1234.5", "$1,234.50"),
+        ("1", "$1.00"),
+        ("0.9949", "$0.99"),
+        ("0.0456", "$0.046"),
+        ("0.00123", "$0.0012"),
+        ("0.0001", "$0.00010"),
+        ("0.00009", "< $0.0001"),
+    ],
+)
+def test_dollars_are_said_with_as_many_digits_as_matter(amount: str, text: str) -> None:
+    assert dollars_text(Decimal(amount)) == text
 
 
 @given(workloads(), st.booleans())

@@ -84,6 +84,8 @@ def fake_engine(log: Path | None = None, deploy: Callable[..., Deployment] | Non
         processes={},
         deploy=deploy or (lambda *_, **__: deployment),
         report=lambda: EngineReport("fake", {}, {}, {}),
+        consumption=lambda: None,
+        billed_requests=lambda: None,
         check=lambda: None,
         log_files=lambda: [] if log is None else [log],
     )

@@ -23,6 +23,7 @@ from harness.load.pool import Expectation
 from harness.load.samples import LoadStart, Sample, key_of
 from harness.load.schedule import POOL_FILES, LoadSpec
 from harness.load.state import LoadState
+from tests.unit.experiments.support import fake_engine
 
 SPEC = LoadSpec(seconds=10, rate=100, rows_per_file="fixed:100", arrivals="constant")
 PREFIX = "p/"
@@ -84,7 +85,8 @@ def drive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Drive:
     """Return what drives a load into a bucket that holds the files 0 to 6, whatever was reported of them."""
     entries = [{"Key": key_of(PREFIX, number), "VersionId": "v1", "Size": 9} for number in range(7)]
     paginator = SimpleNamespace(paginate=lambda **_: [{"Versions": entries}])
-    engine: Any = SimpleNamespace(client=lambda _: SimpleNamespace(get_paginator=lambda _: paginator))
+    engine: Any = fake_engine()
+    engine.client = lambda _: SimpleNamespace(get_paginator=lambda _: paginator)
     deployment = Deployment("ingestion", {"UploadBucket": BUCKET}, {})
     monkeypatch.setattr(load_run, "LocustProcess", FakeLocust)
     monkeypatch.setattr(load_run, "make_pool", lambda *_: [])
