@@ -10,11 +10,18 @@ from harness.lessons.descriptors.lesson import DescriptorsLesson
 from harness.lessons.logs.lesson import LogsLesson
 from harness.lessons.model import Lesson
 from harness.lessons.ramp.lesson import RampLesson
+from harness.lessons.visibility.lesson import VisibilityLesson
 
 ALL = "all"
 """The word that stands for every lesson on the command line."""
 
-LESSONS: tuple[Lesson, ...] = (DescriptorsLesson(), LogsLesson(), CapacityLesson(), RampLesson())
+LESSONS: tuple[Lesson, ...] = (
+    DescriptorsLesson(),
+    LogsLesson(),
+    CapacityLesson(),
+    VisibilityLesson(),
+    RampLesson(),
+)
 """Every lesson; one line each."""
 
 
