@@ -45,8 +45,8 @@ def print_cost(console: Console, result: WatchedResult) -> None:
     services = ", ".join(f"{name} {dollars_text(amount)}" for name, amount in made.by_service().items())
     million = dollars_text(made.per_million_rows)
     console.print(
-        f"cost       {dollars_text(made.total)} on AWS, {million} a million rows: {services} "
-        "(list prices, this machine's durations; harness cost)",
+        f"cost       {dollars_text(made.total)} on AWS, {million} a million rows, at list prices and this machine's "
+        f"durations (harness cost)\n           {services}",
         highlight=False,
         soft_wrap=True,
         markup=False,

@@ -47,8 +47,11 @@ def _verdict(lessons: Sequence[LessonFigures]) -> Verdict:
     named = {verdict: [one.name for one in lessons if one.verdict == verdict] for verdict in TONES}
     said = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in named.items() if names)
     worst = [verdict for verdict, names in named.items() if names][-1:] or ["failed"]
-    word = "Reproduced" if worst == ["reproduced"] else "Not all reproduced"
-    return Verdict(TONES[worst[0]], word, f"{said}." if said else "No lesson was run.")
+    if not lessons:
+        return Verdict(TONES[worst[0]], "Nothing to see", "No lesson was run.")
+    if worst == ["reproduced"]:
+        return Verdict(TONES["reproduced"], "Reproduced", f"{', '.join(named['reproduced'])}.")
+    return Verdict(TONES[worst[0]], "Not all reproduced", f"{said}.")
 
 
 def _section(found: LessonFigures) -> Section:

@@ -82,17 +82,17 @@ def finding(found: Mapping[str, Cleaning]) -> Finding:
 def _judge(found: Mapping[str, Cleaning]) -> tuple[Verdict, str]:
     joined, ours = found[JOINED], found[OURS]
     if joined.limit != MAX_DESCRIPTORS:
-        return Verdict.DIFFERS, f"a function has {joined.limit:,} descriptors on this machine, not {MAX_DESCRIPTORS:,}"
+        return Verdict.DIFFERS, f"a function has {joined.limit:,} descriptors on this machine, not {MAX_DESCRIPTORS:,}."
     if joined.errno != errno.EMFILE:
         ended = joined.error or f"{joined.started:,} processes ended without an error"
-        return Verdict.DIFFERS, f"joined processes did not run out of descriptors: {ended}"
+        return Verdict.DIFFERS, f"joined processes did not run out of descriptors: {ended}."
     if ours.errno or ours.rows != ROWS:
-        return Verdict.DIFFERS, f"ours cleaned {ours.rows:,} of {ROWS:,} rows: {ours.error or 'no error'}"
+        return Verdict.DIFFERS, f"ours cleaned {ours.rows:,} of {ROWS:,} rows: {ours.error or 'no error'}."
     if abs(joined.started - PUBLISHED_PROCESSES) > NEAR * PUBLISHED_PROCESSES:
-        return Verdict.DIFFERS, f"it failed after {joined.started:,} processes, not near {PUBLISHED_PROCESSES}"
+        return Verdict.DIFFERS, f"it failed after {joined.started:,} processes, not near {PUBLISHED_PROCESSES}."
     return Verdict.REPRODUCED, (
         f"after {joined.started:,} processes, {_kept(joined):.0f} descriptors each, none of {joined.limit:,} was left; "
-        f"ours started {ours.started:,} for the same file, with at most {ours.most} descriptors open"
+        f"ours started {ours.started:,} for the same file, with at most {ours.most} descriptors open."
     )
 
 

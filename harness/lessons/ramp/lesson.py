@@ -79,7 +79,7 @@ class RampLesson:
     """The lesson `ramp`, see `harness.lessons.model.Lesson`."""
 
     name = "ramp"
-    title = "A queue's backlog starts slowly: the pollers grow by a fixed number a minute, whatever waits."
+    title = "A queue's backlog starts slowly: the pollers grow by a fixed number a minute, whatever waits"
     published = (
         f"{ROWS:,} rows, one a message, were inserted in about 5 minutes. The insert function ran at most "
         f"{PEAK_CONCURRENCY} times at once, though an account allows {ACCOUNT_CONCURRENCY:,} by default."

@@ -66,8 +66,8 @@ def test_section_when_usage_is_broken_names_what_is_wrong() -> None:
 
 def test_summary_says_the_sum_a_million_rows_and_each_service() -> None:
     assert said(USED) == (
-        "cost       $5.26 on AWS, $2.63 a million rows: Lambda $2.00, S3 $0.0050, SQS $2.00, DynamoDB $1.25 "
-        "(list prices, this machine's durations; harness cost)\n"
+        "cost       $5.26 on AWS, $2.63 a million rows, at list prices and this machine's durations (harness cost)\n"
+        "           Lambda $2.00, S3 $0.0050, SQS $2.00, DynamoDB $1.25\n"
     )
 
 

@@ -65,7 +65,7 @@ def stored(*lessons: LessonFigures) -> Stored[LessonsResult]:
 def test_page_when_a_lesson_is_reproduced_has_its_texts_figures_and_picture() -> None:
     page = lessons_page(stored(lesson(), lesson("logs")))
     assert (page.verdict.tone, page.verdict.word) == ("good", "Reproduced")
-    assert page.verdict.sentence == "reproduced: descriptors, logs."
+    assert page.verdict.sentence == "descriptors, logs."
     assert "took 24.0 s, short form" in page.facts
     assert [(tile.label, tile.value) for tile in page.tiles] == [("descriptors", "reproduced"), ("logs", "reproduced")]
     section = page.sections[0]
