@@ -102,6 +102,7 @@ def _of_pipeline() -> Iterator[Definition]:
             yield Definition(f"{name}_p{percentile}_ms", "ms", lower, (LoadResult,), _of_distribution(name, percentile))
     yield Definition("memory_peak_bytes", "bytes", lower, PIPELINE, _attribute("memory_peak_bytes"))
     yield Definition("dlq_rows", "rows", lower, INSERTING, lambda result: result.audit.dead_lettered_rows)
+    yield Definition("quarantined_rows", "rows", lower, PIPELINE, lambda result: result.audit.quarantined_rows)
 
 
 def _attribute(name: str) -> Callable[[Result], float | None]:

@@ -41,6 +41,7 @@ def test_metrics_of_when_given_a_run_are_hand_computed() -> None:
         "insert_own_ms_per_1000_rows": 100.0,
         "memory_peak_bytes": 10.0,
         "dlq_rows": 5.0,
+        "quarantined_rows": 44.0,
     }
 
 
