@@ -15,6 +15,8 @@ from harness.gate.display import GateProgress, print_outcome
 from harness.gate.document import document
 from harness.gate.gate import Outcome, run_gate
 from harness.gate.model import Side
+from harness.gate.replay.run import POLICY as REPLAY_POLICY
+from harness.gate.replay.run import processors, run_replay
 from harness.gate.trees import Tree, changed_locks, default_base, materialise
 from harness.gate.trial import ProcessTrials, Workload, workspace
 from harness.gate_policy import Policy
@@ -22,10 +24,13 @@ from harness.report import write_report
 from harness.results import GATE, GateResult, new_run_folder, save_result
 from harness.suites.model import Kind, Suite, load_suite
 
+REPLAY = "replay"
+"""What stands for suite and engine in the result of a gate by replay."""
+
 
 @dataclass(frozen=True)
 class GateRequest:
-    """What the command line asks for; None takes the suite's value."""
+    """What the command line asks for; None takes the suite's value, or the replay's."""
 
     base: str | None
     head: str
@@ -36,6 +41,7 @@ class GateRequest:
     alpha: float | None = None
     self_check: bool = False
     engine: str = "embedded"
+    replay: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,14 @@ class Finished:
     document: GateResult
 
 
-def policy_of(suite: Suite, request: GateRequest) -> Policy:
-    """Return the suite's policy with what was asked for; raises UsageError for rules that cannot find anything."""
-    if suite.kind is not Kind.RUN:
+def policy_of(suite: Suite | None, request: GateRequest) -> Policy:
+    """Return the policy of a suite, or of a replay where there is none, with what was asked for; raises UsageError for
+    rules that cannot find anything."""
+    if suite is not None and suite.kind is not Kind.RUN:
         raise UsageError(f"suite {suite.name} is of kind {suite.kind}; the gate's trials are runs", hint="--suite ci")
+    policy = REPLAY_POLICY if suite is None else suite.gate.policy
     given = {name: getattr(request, name) for name in ("pairs", "threshold", "alpha")}
-    policy = replace(suite.gate.policy, **{name: value for name, value in given.items() if value is not None})
+    policy = replace(policy, **{name: value for name, value in given.items() if value is not None})
     policy.check()
     return policy
 
@@ -63,10 +71,8 @@ def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: b
     A gate that fails or is interrupted writes them too. Raises UsageError for versions that cannot be used, before
     anything runs.
     """
-    suite = load_suite(request.suite)
+    suite = None if request.replay else load_suite(request.suite)
     policy = policy_of(suite, request)
-    corpus = suite.corpus if request.rows is None else replace(suite.corpus, rows=request.rows)
-    workload = Workload(corpus, suite.parameters, request.engine, timeout=suite.gate.timeout)
 
     def say(text: str) -> None:
         if not quiet:
@@ -77,16 +83,20 @@ def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: b
         folder = new_run_folder(out_dir)
         changes = changed_locks(trees[Side.BASE], trees[Side.HEAD])
         say(_versions(trees, changes))
-        trials = ProcessTrials(trees, workload, work, folder / "trials")
-        with GateProgress(console, policy, quiet=quiet) as progress:
-            outcome = run_gate(trials, policy, progress)
+        lanes = len(processors()) if suite is None else 1
+        with GateProgress(console, policy, quiet=quiet, lanes=lanes) as progress:
+            if suite is None:
+                outcome = run_replay(trees, policy, work, progress)
+            else:
+                trials = ProcessTrials(trees, _workload(request, suite), work, folder / "trials")
+                outcome = run_gate(trials, policy, progress)
     written = document(
         outcome,
         policy,
         trees,
         run=folder.name,
-        suite=suite.name,
-        engine=request.engine,
+        suite=REPLAY if suite is None else suite.name,
+        engine=REPLAY if suite is None else request.engine,
         self_check=request.self_check,
         lock_changes=changes,
         fingerprint=fingerprint(),
@@ -98,6 +108,11 @@ def carry_out(request: GateRequest, out_dir: Path, console: Console, *, quiet: b
         print_outcome(console, outcome, policy)
     say(f"report     {page}\nresults    {folder / GATE}")
     return Finished(folder, outcome, written)
+
+
+def _workload(request: GateRequest, suite: Suite) -> Workload:
+    corpus = suite.corpus if request.rows is None else replace(suite.corpus, rows=request.rows)
+    return Workload(corpus, suite.parameters, request.engine, timeout=suite.gate.timeout)
 
 
 def _trees(request: GateRequest, work: Path) -> dict[str, Tree]:

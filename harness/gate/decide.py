@@ -68,11 +68,11 @@ def decide(trials: Sequence[Trial], policy: Policy) -> Decision:
     deciding = [name for name in policy.deciding if name in differences]
     ruling = rule({name: differences[name] for name in deciding}, policy)
     metrics = tuple(
-        _judge(name, pairs, differences[name], ruling, policy)
+        judge_metric(name, pairs, differences[name], ruling, policy)
         for name in (*deciding, *(n for n in differences if n not in deciding))
     )
     unjudged = {n: not_compared[n] for n in policy.deciding if not_compared.get(n, _BASE_LACKS_IT) != _BASE_LACKS_IT}
-    verdict, reasons = _verdict(metrics, unjudged)
+    verdict, reasons = verdict_on(metrics, unjudged)
     return Decision(verdict, reasons, metrics, not_compared)
 
 
@@ -129,13 +129,14 @@ def _sample(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> Metric:
     return pairs[0][0].metrics[name]
 
 
-def _judge(
+def judge_metric(
     name: str,
     pairs: Sequence[tuple[Trial, Trial]],
     differences: Sequence[float],
     ruling: Ruling,
     policy: Policy,
 ) -> MetricVerdict:
+    """Return what the log ratios of one metric, one a pair, say; `ruling` is on all that decide."""
     sample = _sample(name, pairs)
     decides = name in ruling.p_adjusted
     detectable = None
@@ -157,7 +158,8 @@ def _judge(
     )
 
 
-def _verdict(metrics: Sequence[MetricVerdict], unjudged: Mapping[str, str]) -> tuple[Verdict, tuple[str, ...]]:
+def verdict_on(metrics: Sequence[MetricVerdict], unjudged: Mapping[str, str]) -> tuple[Verdict, tuple[str, ...]]:
+    """Return the verdict and its reasons; `unjudged` are deciding metrics that could not be compared, and why."""
     regressed = [m for m in metrics if m.regressed]
     doubts = [f"{_sentence(m)}: too noisy to tell" for m in metrics if m.suspicious]
     doubts += [f"{name} decides and could not be compared: {why}" for name, why in unjudged.items()]

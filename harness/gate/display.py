@@ -23,7 +23,9 @@ _COLOURS = {Verdict.PASS: "green", Verdict.INCONCLUSIVE: "yellow"}
 class GateProgress:
     """A progress bar on a terminal, a line for every pair elsewhere; silent if `quiet`."""
 
-    def __init__(self, console: Console, policy: Policy, *, quiet: bool = False) -> None:
+    def __init__(self, console: Console, policy: Policy, *, quiet: bool = False, lanes: int = 1) -> None:
+        """`lanes` is how many pairs run at a time."""
+        self._lanes = lanes
         self._console = console
         self._quiet = quiet
         self._plan = list(plan(policy.pairs, policy.warmup))
@@ -70,7 +72,7 @@ class GateProgress:
         """Return the seconds left if trials go on as they did; None before the first."""
         if not done:
             return None
-        return statistics.median(t.seconds for t in done) * (len(self._plan) - len(done))
+        return statistics.median(t.seconds for t in done) * (len(self._plan) - len(done)) / self._lanes
 
 
 def print_outcome(console: Console, outcome: Outcome, policy: Policy) -> None:

@@ -144,7 +144,15 @@ def bootstrap_interval(differences: Sequence[float], *, confidence: float = 0.95
 
 def is_regressed(differences: Sequence[float], threshold: float, alpha: float) -> bool:
     """Return whether both conditions hold: a median ratio of at least `threshold`, and p ≤ `alpha`."""
-    return exp(statistics.median(differences)) >= threshold and sign_flip_p(differences) <= alpha
+    if exp(statistics.median(differences)) < threshold:
+        return False
+    return bound_on_p(differences) <= alpha or sign_flip_p(differences) <= alpha
+
+
+def bound_on_p(differences: Sequence[float]) -> float:
+    """Return what `sign_flip_p` does not exceed, at no cost: Hoeffding's bound on a sum of random signs (1963)."""
+    total, squares = sum(differences), sum(d * d for d in differences)
+    return exp(-total * total / (2 * squares)) if total > 0 else 1.0
 
 
 def smallest_detectable_change(noise: Sequence[float], pairs: int, threshold: float, alpha: float) -> float | None:

@@ -192,27 +192,13 @@ class SqsPoller:
         wanted: list[_Message] = []
         unwanted: list[_Message] = []
         for message in messages:
-            record = self._record(message)
+            record = message_record(message, self._mapping.queue_arn, self._region)
             if self._filter is None or self._filter(record):
                 wanted.append(_Message(record["messageId"], record["receiptHandle"], orjson.dumps(record)))
             else:
                 unwanted.append(_Message(record["messageId"], record["receiptHandle"], b""))
         await self._delete(unwanted)
         return wanted
-
-    def _record(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        attributes = message.get("MessageAttributes") or {}
-        return {
-            "messageId": message["MessageId"],
-            "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"],
-            "attributes": message.get("Attributes") or {},
-            "messageAttributes": {name: _attribute(value) for name, value in attributes.items()},
-            "md5OfBody": message.get("MD5OfBody", ""),
-            "eventSource": "aws:sqs",
-            "eventSourceARN": self._mapping.queue_arn,
-            "awsRegion": self._region,
-        }
 
     async def _process(self, messages: list[_Message]) -> None:
         event = encode_event(message.data for message in messages)
@@ -255,6 +241,22 @@ class SqsPoller:
             for failure in answer.get("Failed") or []:
                 # Not fatal: the message is delivered again, and consumers are idempotent.
                 _log.warning("delete from %s: %s", self._mapping.queue_url, failure.get("Code"))
+
+
+def message_record(message: Mapping[str, Any], queue_arn: str, region: str) -> dict[str, Any]:
+    """Return the record that an event holds of a message as ReceiveMessage gives it."""
+    attributes = message.get("MessageAttributes") or {}
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes") or {},
+        "messageAttributes": {name: _attribute(value) for name, value in attributes.items()},
+        "md5OfBody": message.get("MD5OfBody", ""),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+        "awsRegion": region,
+    }
 
 
 def _add(batch: _Batch, message: _Message, now: float) -> None:
