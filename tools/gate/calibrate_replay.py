@@ -38,7 +38,7 @@ from harness.gate.trial import workspace
 from harness.gate_policy import Policy
 from harness.stages import STAGES
 from harness.stats.paired import SEED, bound_on_p, is_regressed
-from tools.gate.plant import Kind, plant
+from tools.gate.plant import Kind, plant_around
 
 SAME, SLOW = "same", "slow"
 
@@ -149,7 +149,7 @@ def calibrate(
             for name, planted in ((SAME, 0.0), (SLOW, share)):
                 code = code_of(base.path, work / f"{name}-code")
                 for stage in STAGES:
-                    plant(code, stage.name, planted, kind)
+                    plant_around(code, stage.name, planted, kind)
                 heads[name] = Version(code, versions[Side.HEAD].functions)
             collect(pool, trace, versions[Side.BASE], heads, work, add, console)
     known = read(pool)
