@@ -27,7 +27,7 @@ help:
 	@echo "make test-docker  the tests that need Docker: docker compose, and the contract tests on LocalStack"
 	@echo "make lint     ruff, mypy, cfn-lint, and which package may import which"
 	@echo "make bench    the ci suite: repeated runs, median and spread, and a report"
-	@echo "make gate     is this commit slower than its parent? paired trials, an exact test, a verdict"
+	@echo "make gate     is this commit slower than its parent? paired trials, an exact test, a verdict; ARGS=--replay: the handlers alone"
 	@echo "make coverage  what the unit tests reach of the code, by file"
 	@echo "make setup    only install; make setup-dev with what tests and lint need"
 	@echo "make wheel    the commit as a wheel, in dist/; make test-wheel WHEEL=dist/... tests it as installed"

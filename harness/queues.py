@@ -12,6 +12,7 @@ from harness.engines.base import Deployment, Engine
 from harness.stages import STAGES
 
 _READ_VISIBILITY = 600
+_LONG_POLL_SECONDS = 3
 _STALE_ANSWERS = 3
 """Answers in a row with nothing but messages that were seen: a standard queue may deliver twice, and this must end."""
 
@@ -70,10 +71,12 @@ def depth(sqs: Any, url: str) -> Depth:
     return Depth(*(int(found.get(name, 0)) for name in names))
 
 
-def peek(sqs: Any, url: str) -> Iterator[dict[str, Any]]:
+def peek(sqs: Any, url: str, *, live: bool = True) -> Iterator[dict[str, Any]]:
     """Yield every message of a queue that nobody consumes, each once, and leave all of them there.
 
-    Messages are hidden while they are read and made visible again at the end; their receive counts grow.
+    Where the queue is not `live` (see `Engine.live_counts`) an answer without messages means something only after a
+    long poll, which asks all of its servers. Messages are hidden while they are read and made visible again at the end;
+    their receive counts grow.
     """
     handles: dict[str, str] = {}
     stale = 0
@@ -85,7 +88,7 @@ def peek(sqs: Any, url: str) -> Iterator[dict[str, Any]]:
                 VisibilityTimeout=_READ_VISIBILITY,
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
-                WaitTimeSeconds=0,
+                WaitTimeSeconds=0 if live else _LONG_POLL_SECONDS,
             )
             messages = answer.get("Messages") or []
             if not messages:

@@ -20,14 +20,18 @@ from harness.errors import EnvironmentProblem, UsageError
 
 @dataclass(frozen=True)
 class Session:
-    """An engine that is up in another process: its endpoint and the deployment on it."""
+    """An engine that is up in another process: its endpoint and the deployment on it. `clients` are those of an engine
+    that has its own; of any other they are made for the endpoint."""
 
     endpoint: str
     region: str
     deployment: Deployment
+    clients: Clients | None = None
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of that engine."""
+        if self.clients is not None:
+            return self.clients.get(service)
         return Clients(lambda: Endpoints(self.endpoint, self.region)).get(service)
 
 
@@ -64,6 +68,12 @@ def attach(engine: str, stack_name: str) -> Session:
         localstack = LocalStackEngine() if engine == "localstack" else LocalStackDataEngine()
         deployment = localstack.deployed(stack_name)
         return Session(localstack.endpoints.default, localstack.endpoints.region, deployment)
+    if engine == "aws":
+        from harness.engines.aws import Account, AccountOptions, deployed
+
+        account = Account(AccountOptions())
+        deployment = deployed(account, stack_name)
+        return Session(f"AWS in {account.region}", account.region, deployment, account.clients)
     if engine != "embedded":
         raise UsageError(f"engine {engine!r} is not known", hint=f"choose one of {', '.join(ENGINES)}")
     path = _path()

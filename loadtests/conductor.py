@@ -25,7 +25,7 @@ from harness.host_environment import ENGINE, child_environment
 from harness.load.pool import make_pool
 from harness.load.samples import COMPLETIONS_FILE, EVENTS_FILE, EventWriter, LineFollower, LoadStart, LoadStop, Sample
 from harness.load.schedule import LoadSpec, schedule
-from loadtests.uploads import ASK, READ_SECONDS, REGION, SAMPLE, WORK, Job, Uploads, endpoint, options_of, runner_of
+from loadtests.uploads import ASK, READ_SECONDS, SAMPLE, WORK, Job, Uploads, access, endpoint, options_of, runner_of
 
 LEAD_SECONDS = {"alone": 1.0, "master": 4.0}
 """From the start to the moment that the schedule counts from: users are spawned and workers have their shares."""
@@ -196,7 +196,8 @@ def _refuse_other(host: str | None) -> None:
 
 
 def _find_bucket() -> str:
-    cloudformation = local_session(REGION).client("cloudformation", endpoint_url=endpoint())
+    region, credentials = access()
+    cloudformation = local_session(region, credentials).client("cloudformation", endpoint_url=endpoint())
     try:
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
     finally:

@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
 
-from harness.engines.local_session import local_session
+from harness.engines.local_session import ACCESS_KEY, SECRET_KEY, Credentials, local_session
+from harness.load.locust_process import UPLOAD_VARIABLES
 from harness.load.pool import PoolFile, make_pool
 from harness.load.samples import Sample, key_of
 from harness.load.schedule import LoadSpec
@@ -44,13 +45,20 @@ def endpoint() -> str:
     return os.environ.get("AWS_ENDPOINT_URL") or DEFAULT_ENDPOINT
 
 
+def access() -> tuple[str, Credentials]:
+    """Return region and credentials of the engine: those of the variables, else what emulators take."""
+    region, key, secret, token = (os.environ.get(name, "") for name in UPLOAD_VARIABLES)
+    return region or REGION, (key or ACCESS_KEY, secret or SECRET_KEY, token or None)
+
+
 def make_s3_client() -> Any:
     """Return an S3 client whose uploads do not hold each other up and are tried once.
 
     With signed payloads or checksums, hashing one large file stops every other upload of the process. A retry would
     hide a failure and make one upload two.
     """
-    return local_session(REGION).client(
+    region, credentials = access()
+    return local_session(region, credentials).client(
         "s3",
         endpoint_url=endpoint(),
         config=Config(

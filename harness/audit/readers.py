@@ -169,7 +169,7 @@ def read_places(engine: Engine, deployment: Deployment, sources: Iterable[Source
     unattributed: dict[str, Counter[str]] = defaultdict(Counter)
     others = 0
     for stage in STAGES:
-        for message in peek(engine.client("sqs"), deployment.output(stage.dlq)):
+        for message in peek(engine.client("sqs"), deployment.output(stage.dlq), live=engine.live_counts):
             letter = read_dead_letter(message.get("Body", ""), message.get("MessageAttributes"))
             accounts, problem = _attribute(engine, stage.name, letter, found, by_object)
             if problem:

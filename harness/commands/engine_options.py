@@ -22,9 +22,11 @@ from harness.commands.options import (
     out,
     parse_parameters,
 )
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.data_plane.chaos.rules import RuleSet
+    from harness.engines.aws import Account
     from harness.engines.base import Engine
     from harness.engines.registry import EngineKind
     from harness.experiments.lifecycle import Setting
@@ -41,11 +43,17 @@ class EngineOptions:
     capacity: Capacity = "unlimited"
     chaos: Chaos = None
 
-    def choose(self) -> ChosenEngine:
-        """Return the engine to start; raises UsageError for one that there is not, and for rules it does not know."""
+    def choose(self, *, billed_too: bool = False) -> ChosenEngine:
+        """Return the engine to start; raises UsageError for one that there is not, for rules it does not know, and for
+        one that is billed where the command is not made for that."""
         from harness.engines.registry import check_capacity, kind_of
 
         kind = kind_of(self.engine)
+        if kind.billed and not billed_too:
+            raise UsageError(
+                f"--engine {self.engine}: this command repeats its runs, for which a real account is not used",
+                hint="`harness run` and `harness bench load` take it",
+            )
         rules = chaos_rules(self.chaos, self.engine)
         check_capacity(self.engine, self.capacity)
         return ChosenEngine(self, kind, rules)
@@ -60,8 +68,9 @@ class ChosenEngine:
     rules: RuleSet | None
 
     @contextlib.contextmanager
-    def started(self, folder: Path) -> Iterator[Engine]:
-        """Run the engine for an experiment whose results go to `folder`; what fails is recorded there."""
+    def started(self, folder: Path, account: Account | None = None) -> Iterator[Engine]:
+        """Run the engine for an experiment whose results go to `folder`; what fails is recorded there. `account` is
+        that of an engine which is one."""
         from harness.engines.registry import create
         from harness.experiments.record import LOGS, recorded
 
@@ -69,7 +78,12 @@ class ChosenEngine:
         with (
             recorded(folder),
             create(
-                given.engine, profile=given.profile, capacity=given.capacity, logs=folder / LOGS, chaos=self.rules
+                given.engine,
+                profile=given.profile,
+                capacity=given.capacity,
+                logs=folder / LOGS,
+                chaos=self.rules,
+                account=account,
             ) as engine,
         ):
             yield engine

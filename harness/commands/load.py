@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.commands.aws_options import CORPUS_ROW_BYTES, AwsOptions
 from harness.commands.engine_options import EngineOptions, ExperimentOptions
 from harness.commands.option_groups import grouped
 from harness.commands.options import Dirty, Poison, Quarantine, Seed, out
@@ -107,7 +108,9 @@ class SearchedFiles:
 
 
 @grouped
-def load(schedule: ScheduleOptions, client: ClientOptions, on: EngineOptions, options: ExperimentOptions) -> None:
+def load(
+    schedule: ScheduleOptions, client: ClientOptions, on: EngineOptions, aws: AwsOptions, options: ExperimentOptions
+) -> None:
     """Upload files by a schedule, follow each to its last durable row, audit all of them.
 
     An open model: files are sent when the schedule says, however fast the pipeline is, and every latency counts from
@@ -127,14 +130,16 @@ def load(schedule: ScheduleOptions, client: ClientOptions, on: EngineOptions, op
     from harness.experiments.load_summary import print_summary
     from harness.results import LoadResult, json_of, new_run_folder
 
-    chosen = on.choose()
+    chosen = on.choose(billed_too=True)
     spec = schedule.spec(chosen.kind)
     experiment = LoadExperiment(LoadOptions(spec, schedule.warmup, client.locust(), options.setting(LoadResult)))
     if chosen.kind.data_here:
         refuse_if_too_many(rows_of(spec), "the load")
+    rows, reporter = rows_of(spec), options.reporter()
+    account = aws.agree(chosen.kind, rows, rows * CORPUS_ROW_BYTES, experiment.setting.parameters, reporter.say)
     folder = new_run_folder(options.out_dir)
-    with chosen.started(folder) as engine:
-        finished = conduct(experiment, engine, folder, options.reporter())
+    with chosen.started(folder, account) as engine:
+        finished = conduct(experiment, engine, folder, reporter)
     if options.as_json:
         print(json_of(finished.result, indent=0))  # noqa: T201
     else:

@@ -24,7 +24,9 @@ Quarantine = Annotated[float, typer.Option(help="Share of rows that clean must r
 Poison = Annotated[float, typer.Option(help="Share of rows that a later stage must give up.")]
 EngineName = Annotated[
     str,
-    typer.Option("--engine", envvar="HARNESS_ENGINE", help="Engine to run on: embedded, localstack, localstack-data."),
+    typer.Option(
+        "--engine", envvar="HARNESS_ENGINE", help="Engine to run on: embedded, localstack, localstack-data, aws."
+    ),
 ]
 Profile = Annotated[
     str, typer.Option(help="Concurrency profile of our Lambda service (not of LocalStack's): local, 2021, 2026.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from harness.commands.aws_options import CORPUS_ROW_BYTES, AccountGroup, AwsOptions, examine_account
 from harness.commands.engine_options import EngineOptions, ExperimentOptions
 from harness.commands.option_groups import grouped
 from harness.commands.options import (
@@ -27,6 +29,9 @@ from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from harness.corpus import CorpusSpec
+
+_ROWS_TOLD = 1_000_000
+"""Rows for which a deployment that waits for uploads says its cost."""
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +61,7 @@ class CorpusOptions:
 def run(
     corpus: CorpusOptions,
     on: EngineOptions,
+    aws: AwsOptions,
     options: ExperimentOptions,
     file: Annotated[Path | None, typer.Option(help="Run your own CSV instead of a generated corpus.")] = None,
     baseline: Annotated[
@@ -63,7 +69,7 @@ def run(
         typer.Option(
             "--baseline/--no-baseline",
             "--ceiling/--no-ceiling",
-            help="First measure the engine's bare rates, for comparison.",
+            help="First measure the engine's bare rates, for comparison (never on engine aws).",
         ),
     ] = True,
     keep: Annotated[bool, typer.Option(help="Keep the engine up afterwards, for `harness dlq`, until Ctrl-C.")] = False,
@@ -80,6 +86,7 @@ def run(
       harness run -p RowsPerMessage=1          one row a message, as in the published design
       harness run -p BillingMode=PROVISIONED -p WriteCapacity=500 -p ReadCapacity=500 --capacity aws
       harness run --chaos rules.toml           with faults injected: docs/chaos.md
+      harness run --rows 10000 --engine aws --aws-profile test --max-usd 1    in a real account: docs/aws.md
     """
     from harness.experiments.lifecycle import conduct
     from harness.experiments.upload_run import UploadExperiment, generated_input, own_input
@@ -87,7 +94,11 @@ def run(
     from harness.results import RunResult, json_of, new_run_folder
     from harness.session import remember
 
-    chosen, setting, reporter = on.choose(), options.setting(RunResult), options.reporter()
+    chosen, setting, reporter = on.choose(billed_too=True), options.setting(RunResult), options.reporter()
+    if keep and chosen.kind.billed:
+        raise UsageError(
+            "--keep: a stack in an account stays up by itself", hint="`harness deploy --engine aws --once`"
+        )
     if file is not None and not file.is_file():
         raise UsageError(f"{file} is not a file")
     spec, room_here = corpus.spec(), chosen.kind.data_here
@@ -95,9 +106,10 @@ def run(
         uploaded = own_input(file, setting, reporter, room_here=room_here)
     else:
         uploaded = generated_input(spec, setting, reporter, room_here=room_here)
-    experiment = UploadExperiment(uploaded, setting, baseline=baseline)
+    account = aws.agree(chosen.kind, uploaded.rows, uploaded.path.stat().st_size, setting.parameters, reporter.say)
+    experiment = UploadExperiment(uploaded, setting, baseline=baseline and not chosen.kind.billed)
     folder = new_run_folder(options.out_dir)
-    with chosen.started(folder) as engine:
+    with chosen.started(folder, account) as engine:
         finished = conduct(experiment, engine, folder, reporter)
         if options.as_json:
             print(json_of(finished.result, indent=0))  # noqa: T201
@@ -135,9 +147,10 @@ def generate(
 @grouped
 def deploy(
     on: EngineOptions,
+    aws: AwsOptions,
     param: Params = None,
     once: Annotated[
-        bool, typer.Option(help="Deploy to an engine that stays up by itself (LocalStack), and end.")
+        bool, typer.Option(help="Deploy to an engine that stays up by itself (LocalStack, AWS), and end.")
     ] = False,
     data: Annotated[
         Path | None,
@@ -156,33 +169,68 @@ def deploy(
     from harness.experiments.result_lines import print_chaos
     from harness.session import remember
 
-    parameters, chosen = parse_parameters(param), on.choose()
+    def say(text: str) -> None:
+        out.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    parameters, chosen = parse_parameters(param), on.choose(billed_too=True)
     if once and not outlives_its_command(on.engine):
         raise UsageError(f"--once: the functions of engine {on.engine} end with this command", hint="leave --once out")
-    with create(on.engine, profile=on.profile, capacity=on.capacity, data=data, chaos=chosen.rules) as started:
+    account = aws.agree(chosen.kind, _ROWS_TOLD, _ROWS_TOLD * CORPUS_ROW_BYTES, parameters, say)
+    with create(
+        on.engine,
+        profile=on.profile,
+        capacity=on.capacity,
+        data=data,
+        chaos=chosen.rules,
+        account=account,
+        keep=once,
+    ) as started:
         deployment = started.deploy(TEMPLATE, parameters, stack_name=STACK)
         table = Table("output", "value", box=None, header_style="bold")
         for key, value in sorted(deployment.outputs.items()):
             table.add_row(key, value)
         out.print(table)
-        out.print(f"\ncapacity   {on.capacity}\nendpoint   {started.endpoints.default}", highlight=False)
-        out.print(
-            f"           AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={started.endpoints.region} "
-            f"aws --endpoint-url {started.endpoints.default} s3 cp my.csv s3://{deployment.output('UploadBucket')}/",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(f"\ncapacity   {started.report().capacity}\nendpoint   {started.endpoints.default}")
+        copy = f"s3 cp my.csv s3://{deployment.output('UploadBucket')}/"
+        if chosen.kind.billed:
+            say(f"           aws --region {started.endpoints.region} {copy}")
+            if once:
+                say("           it costs until it is removed: `harness doctor --engine aws --remove`")
+        else:
+            say(
+                f"           AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={started.endpoints.region} "
+                f"aws --endpoint-url {started.endpoints.default} {copy}"
+            )
         if once:
             return
-        with remember(started, deployment):
+        with nullcontext() if chosen.kind.billed else remember(started, deployment):
             wait_for_interrupt()
         print_chaos(out, started.report().chaos)
 
 
-def doctor() -> None:
-    """Check what this machine can do, and say what to do about the rest. Exits with 5 if a run cannot work."""
+@grouped
+def doctor(
+    group: AccountGroup,
+    engine: Annotated[
+        str | None, typer.Option(help="aws: look for what deployments left in an account, by their tag.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove what was found there, after asking.")] = False,
+) -> None:
+    """Check what this machine can do, and say what to do about the rest. Exits with 5 if a run cannot work.
+
+    With --engine aws look into an account instead: exits with 5 if something of a deployment is left there.
+    """
     from harness.doctor.checks import Status, examine
 
+    if engine == "aws":
+        if not examine_account(group, remove=remove, say=lambda text: out.print(text, highlight=False, markup=False)):
+            raise typer.Exit(ExitCode.ENVIRONMENT)
+        return
+    if engine is not None:
+        raise UsageError(f"--engine {engine}: only an account is looked into", hint="--engine aws, or leave it out")
+    group.refuse_with("embedded")
+    if remove:
+        raise UsageError("--remove: leftovers of this machine are removed by hand", hint="--engine aws --remove")
     colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
     results = examine()
     table = Table("", "check", "found", "what to do", box=None, header_style="bold")

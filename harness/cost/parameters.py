@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 DEFAULTS = {
+    "RowsPerMessage": "250",
     "CleanMemory": "3538",
     "WorkerMemory": "512",
     "Architecture": "x86_64",
@@ -18,6 +19,11 @@ DEFAULTS = {
 def memory_mb(stage: str, parameters: Mapping[str, str]) -> int:
     """Return the memory of a stage's function in MB."""
     return int(_value("CleanMemory" if stage == "clean" else "WorkerMemory", parameters))
+
+
+def number(name: str, parameters: Mapping[str, str]) -> int:
+    """Return a parameter that is a whole number."""
+    return int(_value(name, parameters))
 
 
 def on_arm(parameters: Mapping[str, str]) -> bool:

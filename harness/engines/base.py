@@ -127,6 +127,10 @@ class Engine(Protocol):
     """An engine's life: start, deploy, give clients, report, stop. Also a context manager."""
 
     name: str
+    live_counts: bool
+    """Whether tables and queues tell how many items and messages they hold at this moment, as emulators do. AWS counts
+    a table's items every six hours, and its short polls may miss messages (API references, DescribeTable and
+    ReceiveMessage)."""
 
     @property
     def endpoints(self) -> Endpoints:

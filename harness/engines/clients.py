@@ -15,16 +15,34 @@ from harness.engines.base import Endpoints, Engine
 from harness.engines.local_session import local_session
 from harness.errors import EngineError
 
+_EMULATORS = Config(
+    user_agent_extra=OBSERVER,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    read_timeout=120,
+    max_pool_connections=20,
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+    parameter_validation=False,
+    s3={"addressing_style": "path", "payload_signing_enabled": False},
+)
+
 
 class Clients:
     """Cached boto3 clients; `endpoints` is asked when a client is made, so that it may be unknown before.
 
-    `session` makes a boto3 session for a region. The default takes nothing from this machine's variables and files; an
-    engine on real AWS gives one that reads the user's profile, proxies and certificates. Requests say that they are
-    an observer's, so that chaos rules leave them alone.
+    An endpoint that is empty is boto3's choice. `session` makes a boto3 session for a region. The default takes nothing
+    from this machine's variables and files; an engine on real AWS gives one that reads the user's profile, proxies and
+    certificates, and a `config` for it. By the default one requests say that they are an observer's, so that chaos
+    rules leave them alone.
     """
 
-    def __init__(self, endpoints: Callable[[], Endpoints], session: Callable[[str], Any] = local_session) -> None:
+    def __init__(
+        self,
+        endpoints: Callable[[], Endpoints],
+        session: Callable[[str], Any] = local_session,
+        config: Config | None = None,
+    ) -> None:
+        self._config = config or _EMULATORS
         self._endpoints = endpoints
         self._session = session
         self._clients: dict[str, Any] = {}
@@ -34,17 +52,8 @@ class Clients:
         if service not in self._clients:
             self._clients[service] = self.session().client(
                 service,
-                endpoint_url=self._endpoints().url(service),
-                config=Config(
-                    user_agent_extra=OBSERVER,
-                    retries={"mode": "standard", "total_max_attempts": 4},
-                    read_timeout=120,
-                    max_pool_connections=20,
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                    parameter_validation=False,
-                    s3={"addressing_style": "path", "payload_signing_enabled": False},
-                ),
+                endpoint_url=self._endpoints().url(service) or None,
+                config=self._config,
             )
         return self._clients[service]
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.data_plane.chaos.rules import RuleSet
 from harness.engines.base import Engine
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.engines.aws import Account
 
 CAPACITIES = ("unlimited", "aws")
 
@@ -19,8 +25,8 @@ class EngineKind:
 
     `data_here`: it keeps its data on this machine, at the rate that `harness doctor` knows. `throttles`: its tables can
     throttle as AWS's do (--capacity aws). `injects_faults`: --chaos. `keeps_data`: --data. `profiles`: its functions
-    run on our Lambda service, with a concurrency profile of ours. `load_rate`: rows a second that a load offers by
-    default, well below what two cores sustain (docs/load-testing.md has what was found).
+    run on our Lambda service, with a concurrency profile of ours. `billed`: it is a real account. `load_rate`: rows a
+    second that a load offers by default, well below what two cores sustain (docs/load-testing.md has what was found).
     """
 
     name: str
@@ -29,6 +35,7 @@ class EngineKind:
     injects_faults: bool = False
     keeps_data: bool = False
     profiles: bool = False
+    billed: bool = False
     load_rate: float = 60.0
 
 
@@ -46,9 +53,17 @@ KINDS = {
         ),
         EngineKind("localstack"),
         EngineKind("localstack-data", profiles=True),
+        EngineKind("aws", billed=True),
     )
 }
 ENGINES = tuple(KINDS)
+
+_OWNERS = {"localstack": "LocalStack's", "localstack-data": "LocalStack's", "aws": "AWS's"}
+_THROTTLING = {
+    "localstack": "which never throttle",
+    "localstack-data": "which never throttle",
+    "aws": "which throttle by themselves",
+}
 
 
 def kind_of(name: str) -> EngineKind:
@@ -68,13 +83,15 @@ def create(
     logs: Path | None = None,
     data: Path | None = None,
     chaos: RuleSet | None = None,
+    account: Account | None = None,
+    keep: bool = False,
 ) -> Engine:
     """Return a new, unstarted engine; raises UsageError naming the engines there are, and for an option that the engine
     does not have.
 
     `logs` is a folder for the logs of what the engine itself starts, kept when it ends, however it ends. `data` is a
     folder that keeps tables and queues for the next engine, and `chaos` are rules of faults to inject: the embedded
-    engine alone has them.
+    engine alone has them. `account` is whose account engine aws is; with `keep` what it deploys stays there.
     """
     kind = kind_of(name)
     check_capacity(name, capacity)
@@ -84,7 +101,7 @@ def create(
         raise no_chaos(name)
     if profile != "local" and not kind.profiles:
         raise UsageError(
-            f"--profile {profile}: engine {name} runs functions with LocalStack's own concurrency",
+            f"--profile {profile}: engine {name} runs functions with {_OWNERS[name]} own concurrency",
             hint="leave --profile out, or choose --engine embedded or localstack-data",
         )
     if name == "embedded":
@@ -95,6 +112,12 @@ def create(
         from harness.engines.localstack import LocalStackEngine
 
         return LocalStackEngine(logs=logs)
+    if name == "aws":
+        from harness.engines.aws import AwsEngine
+
+        if account is None:
+            raise AssertionError("engine aws is made for an account")
+        return AwsEngine(account, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}", keep=keep)
     from harness.engines.localstack import LocalStackDataEngine
 
     return LocalStackDataEngine(profile=profile, logs=logs)
@@ -106,7 +129,7 @@ def check_capacity(engine: str, capacity: str) -> None:
         raise UsageError(f"--capacity {capacity} is not known", hint=f"choose one of {', '.join(CAPACITIES)}")
     if capacity != "unlimited" and not kind_of(engine).throttles:
         raise UsageError(
-            f"--capacity {capacity}: the tables of engine {engine} are LocalStack's, which never throttle",
+            f"--capacity {capacity}: the tables of engine {engine} are {_OWNERS[engine]}, {_THROTTLING[engine]}",
             hint="leave --capacity out, or choose --engine embedded",
         )
 
@@ -114,7 +137,7 @@ def check_capacity(engine: str, capacity: str) -> None:
 def no_chaos(name: str) -> UsageError:
     """Return the error of an engine that cannot inject faults."""
     return UsageError(
-        f"--chaos: engine {name} injects no faults, its queues and tables are LocalStack's",
+        f"--chaos: engine {name} injects no faults, its queues and tables are {_OWNERS[name]}",
         hint="leave --chaos out, or choose --engine embedded",
     )
 
@@ -125,4 +148,5 @@ def outlives_its_command(name: str) -> bool:
         from harness.engines.localstack.data_engine import URL_VARIABLE
 
         return bool(os.environ.get(URL_VARIABLE))
-    return not kind_of(name).data_here
+    kind = kind_of(name)
+    return kind.billed or not kind.data_here

@@ -31,6 +31,9 @@ UPLOAD_SECONDS = 60
 """How long Locust lets uploads finish that are on their way when a load ends."""
 
 
+UPLOAD_VARIABLES = ("HARNESS_REGION", "HARNESS_ACCESS_KEY_ID", "HARNESS_SECRET_ACCESS_KEY", "HARNESS_SESSION_TOKEN")
+"""Variables with the region and the credentials of uploads: emulators take any, and are not given the user's own."""
+
 WORKERS_SECONDS = 600
 """How long Locust waits for workers that are to be started by hand."""
 
@@ -128,8 +131,17 @@ class LocustProcess:
         self.stop()
 
 
+def upload_variables(engine: Engine) -> dict[str, str]:
+    """Return the variables by which a process of Locust uploads with an engine's credentials, as they are now."""
+    session = engine.session()
+    found = session.get_credentials().get_frozen_credentials()
+    values = (session.region_name, found.access_key, found.secret_key, found.token or "")
+    return dict(zip(UPLOAD_VARIABLES, values, strict=True))
+
+
 def _start(command: Sequence[str], engine: Engine, log: IO[bytes]) -> subprocess.Popen[bytes]:
     fixed = {"AWS_ENDPOINT_URL": engine.endpoints.url("s3"), PARENT_VARIABLE: str(os.getpid())}
+    fixed |= upload_variables(engine)
     # The engine's guard ends every process that carries its mark, should the harness be killed.
     fixed |= engine.mark
     return subprocess.Popen(

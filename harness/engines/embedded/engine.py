@@ -53,6 +53,7 @@ class EmbeddedEngine:
     """
 
     name = "embedded"
+    live_counts = True
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class LocalStackDataEngine:
     """
 
     name = "localstack-data"
+    live_counts = True
 
     def __init__(
         self,

@@ -71,6 +71,7 @@ class LocalStackEngine:
     """
 
     name = "localstack"
+    live_counts = True
 
     def __init__(
         self,

@@ -67,7 +67,8 @@ def run_pair(
     core: int | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Steps[Pair]:
-    """Run one pair, as steps; raises TrialFailed where a version cannot be run.
+    """Run one pair, as steps; raises TrialFailed where a version cannot be run. `rounds` is 6 or more: some units run
+    in one round of 6.
 
     Both processes hash strings with the same seed, and every pair with another: the order of sets and the collisions of
     dictionaries are then no difference between versions, and no constant of the gate.

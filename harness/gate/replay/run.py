@@ -14,7 +14,7 @@ from harness.gate.gate import Outcome, Progress
 from harness.gate.model import Planned, Side, Trial, Verdict
 from harness.gate.replay.functions import functions_of
 from harness.gate.replay.judge import decide, metric_name, trials_of
-from harness.gate.replay.pair import Pair, Version, run_pair
+from harness.gate.replay.pair import ROUNDS, Pair, Version, run_pair
 from harness.gate.replay.process import Steps, Unanswered
 from harness.gate.replay.steps import side_by_side
 from harness.gate.replay.trace import Trace, code_of, record
@@ -51,17 +51,21 @@ def processors() -> tuple[int | None, ...]:
     return tuple(sorted(os.sched_getaffinity(0))[-2:]) if hasattr(os, "sched_getaffinity") else (None,)
 
 
-def all_pairs(trace: Trace, versions: Mapping[Side, Version], work: Path, pairs: int) -> Iterator[Pair]:
+def all_pairs(
+    trace: Trace, versions: Mapping[Side, Version], work: Path, pairs: int, rounds: int = ROUNDS
+) -> Iterator[Pair]:
     """Run so many pairs and yield them as they end; raises TrialFailed."""
     cores = processors()
 
     def start(number: int) -> Callable[[int], Steps[Pair]]:
-        return lambda lane: run_pair(number, trace, versions, work, core=cores[lane])
+        return lambda lane: run_pair(number, trace, versions, work, rounds=rounds, core=cores[lane])
 
     return side_by_side([start(number) for number in range(1, pairs + 1)], len(cores))
 
 
-def run_replay(trees: Mapping[str, Tree], policy: Policy, work: Path, progress: Progress) -> Outcome:
+def run_replay(
+    trees: Mapping[str, Tree], policy: Policy, work: Path, progress: Progress, *, rounds: int = ROUNDS
+) -> Outcome:
     """Run all pairs of a policy and decide; a version that asks for what the replay does not answer ends it as
     inconclusive.
 
@@ -77,7 +81,7 @@ def run_replay(trees: Mapping[str, Tree], policy: Policy, work: Path, progress: 
         trace, versions = prepare(trees, work)
         rows = {unit.name: unit.rows for unit in trace.units}
         pairs = []
-        for pair in all_pairs(trace, versions, work, policy.pairs):
+        for pair in all_pairs(trace, versions, work, policy.pairs, rounds):
             pairs.append(pair)
             trials.extend(replace(trial, sha256=trace.sha256) for trial in trials_of(pair, rows))
             number = len(pairs) + 1

@@ -17,15 +17,24 @@ import typer
 from typer.testing import CliRunner, Result
 
 from harness.commands import gate as gate_command
+from harness.errors import UsageError
 from harness.export import gate_markdown
+from harness.gate import command
 from harness.gate.command import GateRequest, policy_of
+from harness.gate.decide import Decision
+from harness.gate.gate import Outcome
+from harness.gate.model import Planned, Side, Verdict
+from harness.gate.replay.run import POLICY
+from harness.gate_policy import Policy
 from harness.results import GateResult, read_stored
 from harness.suites.model import load_suite
 from tests.processes import heed_interrupts
-from tests.unit.gate.support import CPU, RATE, commit_all, git, stand_in
+from tests.unit.gate.support import CPU, RATE, commit_all, git, stand_in, trial
 from tests.unit.report.support import typed
 
 pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[3]
 
 SUITE = f'''
 description = "a test"
@@ -358,3 +367,39 @@ def _wait_for_trial(tmp_path: Path) -> int:
             return int(pids.name)
         time.sleep(0.02)
     raise AssertionError("no trial was started")
+
+
+def replayed(trees: Any, policy: Policy, work: Path, progress: Any) -> Outcome:
+    base, head = trial(Planned(1, 1, Side.BASE)), trial(Planned(2, 1, Side.HEAD))
+    return Outcome(Decision(Verdict.REGRESSED, ("insert: 5 requests to AWS",), (), {}), (base, head), 3.0)
+
+
+def replay(tmp_path: Path, *arguments: str, **variables: str) -> Result:
+    app = typer.Typer()
+    gate_command.register(app)
+    options = ["--replay", "--self-check", "--head", str(ROOT), "--out", str(tmp_path / "runs"), *arguments]
+    return CliRunner().invoke(app, options, env={"COLUMNS": "160", **variables})
+
+
+def test_gate_when_asked_for_a_replay_writes_the_same_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "run_replay", replayed)
+    # A variable that other commands heed is no reason to refuse.
+    done = replay(tmp_path, HARNESS_ENGINE="localstack")
+    assert done.exit_code == 1 and "insert: 5 requests to AWS" in done.output
+    (folder,) = (path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
+    stored = read_stored(folder).document
+    assert isinstance(stored, GateResult)
+    assert (stored.suite, stored.engine, stored.policy.pairs) == ("replay", "replay", POLICY.pairs)
+    assert (folder / "gate.md").is_file() and (folder / "report.html").is_file()
+
+
+@pytest.mark.parametrize("option", [("--suite", "ci"), ("--rows", "10"), ("--engine", "embedded")])
+def test_gate_when_a_replay_is_given_what_it_has_no_use_for_refuses(tmp_path: Path, option: tuple[str, str]) -> None:
+    done = replay(tmp_path, *option)
+    assert isinstance(done.exception, UsageError) and option[0] in str(done.exception)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_gate_when_a_replay_is_given_too_few_pairs_refuses(tmp_path: Path) -> None:
+    done = replay(tmp_path, "--pairs", "10")
+    assert isinstance(done.exception, UsageError) and "10 pairs are too few" in str(done.exception)
