@@ -50,9 +50,7 @@ class AccountGroup:
         for one in fields(self):
             if getattr(self, one.name):
                 name = f"--{one.name.replace('_', '-')}"
-                raise UsageError(
-                    f"{name}: engine {engine} is on this machine, not in an account", hint=f"leave {name} out"
-                )
+                raise UsageError(f"{name}: engine {engine} is no account", hint=f"leave {name} out")
 
     def options(self) -> AccountOptions:
         """Return them for the engine."""
@@ -154,11 +152,12 @@ _NOUNS = {
 def examine_account(group: AccountGroup, *, remove: bool, say: Callable[[str], None]) -> bool:
     """Say what is left of deployments in an account, and remove it where asked; returns whether nothing is left."""
     from harness.engines.aws import Account, find_leftovers, remove_leftovers
+    from harness.experiments.lifecycle import STACK
 
     account = Account(group.options())
     identity: Identity = account.identify()
     say(f"account    {identity.account} in {identity.region}, as {identity.arn}")
-    found = find_leftovers(account)
+    found = find_leftovers(account, identity, STACK)
     for one in found:
         say(f"left       {one.resource}, of deployment {one.deployment}")
     if not found:

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from harness.commands.options import out
-from harness.errors import EnvironmentProblem, UsageError
+from harness.errors import EnvironmentProblem, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from harness.compare import Comparison
@@ -51,20 +51,30 @@ def compare(
     results: Annotated[list[Path], typer.Argument(help="Folders or result files; the first is the base.")],
     html: Annotated[Path | None, typer.Option(help="Also write the comparison as a page.")] = None,
     force: Annotated[bool, typer.Option(help="Compare despite other machines, packages, limits, or noise.")] = False,
+    across_engines: Annotated[
+        bool, typer.Option("--across-engines", help="Compare engines: do the same rows end in the same places?")
+    ] = False,
 ) -> None:
     """Compare stored results with the first of them.
 
     Refuses, with exit code 2, what cannot be compared: other corpus bytes, row counts, parameters, engines, versions
     or kinds, and results that are not conserved.
 
-    Example: harness compare runs/A runs/B --html comparison.html
+    With --across-engines engines may differ, such as aws and embedded; the exit code is 3 where rows ended elsewhere.
+
+    Examples:
+
+      harness compare runs/A runs/B --html comparison.html
+      harness compare runs/on-aws runs/local --across-engines
     """
     from harness.compare import compare as compared
     from harness.compare import subject_of
     from harness.report import write_comparison_of
     from harness.results import read_stored
 
-    comparison = compared([subject_of(read_stored(place)) for place in results], force=force)
+    comparison = compared(
+        [subject_of(read_stored(place)) for place in results], force=force, across_engines=across_engines
+    )
     for index, subject in enumerate(comparison.subjects, start=1):
         out.print(f"{index:<10} {subject.kind} {subject.name}", highlight=False, soft_wrap=True, markup=False)
     out.print(_table(comparison))
@@ -72,6 +82,12 @@ def compare(
         out.print(f"note       {text}", highlight=False, soft_wrap=True, markup=False)
     if html is not None:
         out.print(f"report     {write_comparison_of(comparison, html)}", highlight=False, soft_wrap=True)
+    if across_engines:
+        for text in comparison.elsewhere:
+            out.print(f"elsewhere  {text}", highlight=False, soft_wrap=True, markup=False)
+        if comparison.elsewhere:
+            raise typer.Exit(ExitCode.NOT_CONSERVED)
+        out.print("rows       the same rows ended in the same places, for the same reasons", highlight=False)
 
 
 def export(

@@ -37,29 +37,36 @@ class MetricRow:
 @dataclass(frozen=True)
 class Comparison:
     """Subjects, metric by metric. `reservations` are differences that the reader asked to overlook, and what the
-    figures cannot tell."""
+    figures cannot tell; `elsewhere` says of results of different engines which rows ended elsewhere."""
 
     subjects: Sequence[Subject]
     rows: Sequence[MetricRow]
     reservations: Sequence[str]
+    elsewhere: Sequence[str] = ()
 
 
-def compare(subjects: Sequence[Subject], *, force: bool = False) -> Comparison:
+def compare(subjects: Sequence[Subject], *, force: bool = False, across_engines: bool = False) -> Comparison:
     """Return the comparison of two or more subjects with the first.
 
     Raises UsageError naming every difference that makes it meaningless: kind, corpus, rows, parameters, engine,
     version, rows not conserved, void figures. Other machines, packages and limits, and CPU time withheld by a host, are
     refused too unless `force` is given, and then stand among the reservations.
+
+    With `across_engines` engines, their versions and surroundings may differ, and stand among the reservations; what is
+    compared besides figures is where rows ended.
     """
     if len(subjects) < 2:
         raise UsageError("one result alone cannot be compared", hint="harness compare A B [C...]")
     refused = [*_not_conserved(subjects), *_void(subjects), *_differences(subjects, lambda s: {"kind": s.kind})]
     if not refused:
-        refused = _differences(subjects, lambda s: s.conditions)
+        refused = _differences(subjects, lambda s: _conditions(s, of_engine=False) if across_engines else s.conditions)
     if refused:
         raise UsageError(f"these results cannot be compared: {_listed(refused)}", hint="make them again alike")
     doubtful = [*_differences(subjects, lambda s: s.surroundings), *_noise(subjects)]
-    if doubtful and not force:
+    if across_engines:
+        engines = _differences(subjects, lambda s: _conditions(s, of_engine=True))
+        doubtful = [*engines, *doubtful]
+    elif doubtful and not force:
         raise UsageError(
             f"these results were measured in different surroundings: {_listed(doubtful)}",
             hint="rates say nothing then about the code; --force compares all the same",
@@ -67,7 +74,17 @@ def compare(subjects: Sequence[Subject], *, force: bool = False) -> Comparison:
     names = dict.fromkeys(name for subject in subjects for name in subject.metrics)
     rows = [_row(name, subjects) for name in names]
     single = [SINGLE_NOTE] if any(m.low is None for s in subjects for m in s.metrics.values()) else []
-    return Comparison(subjects, rows, [*doubtful, *single])
+    elsewhere = _differences(subjects, lambda s: s.outcomes) if across_engines else []
+    return Comparison(subjects, rows, [*doubtful, *single], elsewhere)
+
+
+def _conditions(subject: Subject, *, of_engine: bool) -> dict[str, str]:
+    """Return those conditions that are the engine's, or the others."""
+    return {
+        name: value
+        for name, value in subject.conditions.items()
+        if (name in ("engine", "capacity") or name.startswith("version of ")) == of_engine
+    }
 
 
 def _not_conserved(subjects: Sequence[Subject]) -> list[str]:

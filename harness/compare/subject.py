@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,17 @@ class Subject:
     metrics: Mapping[str, Measured]
     runs: Sequence[Result]
     objectives: Sequence[ObjectiveFigures] = ()
+
+    @property
+    def outcomes(self) -> Mapping[str, str]:
+        """How many rows ended in each place, by reason, summed over its runs."""
+        found: Counter[str] = Counter()
+        for run in self.runs:
+            found["rows updated"] += run.audit.updated or 0
+            found.update({f"rows quarantined as {reason}": n for reason, n in run.audit.quarantined.items()})
+            for stage, reasons in run.audit.dead_letters.items():
+                found.update({f"rows in the {stage} DLQ as {reason}": n for reason, n in reasons.items()})
+        return {name: f"{count:,}" for name, count in found.items()}
 
     @property
     def void(self) -> str:

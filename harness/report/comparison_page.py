@@ -23,13 +23,14 @@ def comparison_page(comparison: Comparison) -> Page:
     )
     tone = "warn" if comparison.reservations else "good"
     word = "Compared, with reservations" if comparison.reservations else "Compared"
+    engines = [s.conditions["engine"] for s in comparison.subjects]
     series = {s.name: columns(read_lines(s.path.parent / SERIES)) for s in comparison.subjects if s.kind != "suite"}
     charts = [ratio_chart(comparison)]
     progress = progress_chart({name: one for name, one in series.items() if one.seconds})
     return Page(
         kind="comparison",
         title=f"{' and '.join(s.name for s in others)} beside {first.name}",
-        facts=[f"kind {first.kind}", f"engine {first.conditions['engine']}"],
+        facts=[f"kind {first.kind}", f"engine {' and '.join(dict.fromkeys(engines))}"],
         verdict=Verdict(tone, word, sentence),
         tiles=[
             Tile("better", f"{better}", "figures"),
@@ -46,7 +47,7 @@ def comparison_page(comparison: Comparison) -> Page:
 
 
 def _reservations(comparison: Comparison) -> Table:
-    rows = tuple((text,) for text in comparison.reservations)
+    rows = tuple((text,) for text in [*comparison.elsewhere, *comparison.reservations])
     return Table("What the figures cannot tell, and what differs besides the code", ("reservation",), rows)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 def memory_scope(engine: str) -> str:
     """Return whose memory a result of this engine holds: Docker's containers are no children of the harness."""
+    if engine == "aws":
+        return "the harness alone"
     return "all processes together" if engine == "embedded" else "LocalStack's containers not counted"
 
 

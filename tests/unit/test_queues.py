@@ -31,6 +31,19 @@ class Scripted:
             raise ClientError({"Error": {"Code": self._refusal, "Message": ""}}, "ChangeMessageVisibility")
 
 
+def test_peek_when_a_queue_is_not_live_asks_all_of_its_servers() -> None:
+    waited: list[int] = []
+
+    class Waiting(Scripted):
+        def receive_message(self, **given: Any) -> dict[str, Any]:
+            waited.append(given["WaitTimeSeconds"])
+            return super().receive_message(**given)
+
+    assert [m["MessageId"] for m in peek(Waiting([[("a", "a1")]]), "queue", live=False)] == ["a"]
+    assert [m["MessageId"] for m in peek(Waiting([[("a", "a1")]]), "queue")] == ["a"]
+    assert [bool(seconds) for seconds in waited] == [True, True, False, False]
+
+
 def identities(sqs: Scripted) -> list[str]:
     return [message["MessageId"] for message in peek(sqs, "queue")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,12 +57,14 @@ class Account:
 
     def __init__(self, options: AccountOptions) -> None:
         try:
-            session = boto3.Session(profile_name=options.profile or None, region_name=options.region or None)
+            # AWS's other SDKs and its command line heed AWS_REGION, boto3 does not.
+            region = options.region or os.environ.get("AWS_REGION") or None
+            session = boto3.Session(profile_name=options.profile or None, region_name=region)
         except ProfileNotFound as error:
             known = ", ".join(boto3.Session().available_profiles) or "none"
             raise UsageError(f"--aws-profile: {error}", hint=f"profiles here: {known}") from error
         if not session.region_name:
-            raise UsageError("no region is known", hint="--region eu-central-1, or a region in the profile")
+            raise UsageError("no region is known", hint="--region eu-central-1, AWS_REGION, or a region in the profile")
         self._session = _in_role(session, options.role) if options.role else session
         self.clients = Clients(lambda: Endpoints("", session.region_name), lambda _: self._session, CONFIG)
 

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.engines import stacks
 from harness.engines.aws.account import Account, Identity
-from harness.engines.aws.leftovers import TAG
+from harness.engines.aws.leftovers import TAG, code_bucket
 from harness.engines.aws.teardown import Resource, Teardown
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.consumption import Consumption
@@ -201,7 +201,7 @@ class AwsEngine:
 
     def _upload_package(self, stack_name: str, code: Path | None) -> dict[str, str]:
         identity = self._identity or self._account.identify()
-        bucket = f"{stack_name}-code-{identity.account}-{identity.region}".lower()
+        bucket = code_bucket(stack_name, identity)
         s3 = self.client("s3")
         # us-east-1 is the only region that must not be named (S3 API reference, CreateBucket).
         where = {} if identity.region == "us-east-1" else {"LocationConstraint": identity.region}

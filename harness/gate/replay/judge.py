@@ -16,6 +16,13 @@ IMPORT = "import_ms"
 """Importing all handlers, once a process: shown, and too noisy to decide."""
 
 
+_ENTRIES = {
+    "messages sent": ("SendMessage", "SendMessageBatch"),
+    "items written": ("PutItem", "BatchWriteItem"),
+}
+"""What both versions must do equally often for their times to be compared. What they read is their own affair."""
+
+
 def metric_name(unit: str) -> str:
     """Return what a unit's cost is called."""
     return f"{unit}_us_per_row"
@@ -82,14 +89,13 @@ def _other_work(pairs: Sequence[Pair]) -> Iterator[str]:
 
 
 def _changed_entries(unit: UnitPair) -> str:
-    """Return how the entries that a unit sent, wrote or read differ; empty where they do not.
-
-    An operation that only one of them uses may do the same work in another way: its requests are compared.
-    """
-    base, head = unit.work[Side.BASE].entries, unit.work[Side.HEAD].entries
-    return ", ".join(
-        f"{op} of {base[op]} -> {head[op]}" for op in sorted(base.keys() & head.keys()) if base[op] != head[op]
-    )
+    """Return how what a unit sent and wrote differs, by whichever operations; empty where it does not."""
+    told = []
+    for what, operations in _ENTRIES.items():
+        base, head = (sum(unit.work[side].entries.get(name, 0) for name in operations) for side in Side)
+        if base != head:
+            told.append(f"{base} -> {head} {what}")
+    return ", ".join(told)
 
 
 def _more_requests(pairs: Sequence[Pair]) -> Iterator[str]:

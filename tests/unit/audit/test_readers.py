@@ -49,10 +49,11 @@ class World:
         self.peeked: list[str] = []
         self.s3 = FakeS3(self.quarantine)
         monkeypatch.setattr(readers, "peek", self._peek)
-        self.engine: Any = SimpleNamespace(client=lambda service: self.s3)
+        self.engine: Any = SimpleNamespace(client=lambda service: self.s3, live_counts=True)
         self.deployment: Any = SimpleNamespace(output=lambda key: key)
 
-    def _peek(self, sqs: object, url: str) -> Iterator[dict[str, Any]]:
+    def _peek(self, sqs: object, url: str, *, live: bool) -> Iterator[dict[str, Any]]:
+        assert live
         self.peeked.append(url)
         yield from ({"Body": body} for body in self.letters.get(url, []))
 

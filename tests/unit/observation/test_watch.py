@@ -77,6 +77,7 @@ class FakeEngine:
     """Tells the activities given, one a look, the last one again and again; its clock goes on ten seconds a look."""
 
     processes: ClassVar[dict[str, int]] = {}
+    live_counts = True
 
     def __init__(self, logs: FakeLogs, *activities: Activity) -> None:
         self.logs, self.queues = logs, FakeQueues()

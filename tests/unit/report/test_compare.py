@@ -169,3 +169,32 @@ def test_compare_when_a_repetition_of_a_suite_is_void_refuses(tmp_path: Path) ->
     path.write_text(json.dumps({**json.loads(path.read_text()), "figures_void_reason": "this machine slept for 240 s"}))
     with pytest.raises(UsageError, match="the figures of b are void"):
         compare([subject_of(read_stored(folder)) for folder in folders])
+
+
+def on(engine: str, name: str, **changed: Any) -> Subject:
+    return subject(name, engine__name=engine, engine__capacity="aws", engine__versions={engine: "1"}, **changed)
+
+
+def test_compare_across_engines_when_rows_ended_alike_says_what_differs_of_the_engines() -> None:
+    found = compare([on("aws", "a"), on("embedded", "b")], across_engines=True)
+    assert found.elsewhere == []
+    assert found.reservations[0] == "engine is aws in a and embedded in b"
+    assert SINGLE_NOTE in found.reservations
+
+
+def test_compare_across_engines_when_rows_ended_elsewhere_says_which() -> None:
+    audit = frozen("run")["audit"]
+    other = on("embedded", "b", audit__updated=audit["updated"] - 1, audit__quarantined={"empty_row": 1})
+    found = compare([on("aws", "a"), other], across_engines=True)
+    assert any(text.startswith("rows updated is ") for text in found.elsewhere)
+    assert any("rows quarantined as empty_row" in text for text in found.elsewhere)
+
+
+def test_compare_across_engines_when_the_corpus_differs_refuses() -> None:
+    with pytest.raises(UsageError, match="SHA-256"):
+        compare([on("aws", "a"), on("embedded", "b", corpus__sha256="0" * 64)], across_engines=True)
+
+
+def test_compare_when_engines_differ_refuses_unless_asked() -> None:
+    with pytest.raises(UsageError, match="engine is aws in a and embedded in b"):
+        compare([on("aws", "a"), on("embedded", "b")])

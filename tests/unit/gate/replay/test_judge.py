@@ -82,6 +82,8 @@ def test_decide_when_head_uses_another_operation_counts_its_requests() -> None:
     [
         replace(WORK, answers=({"batchItemFailures": [{"itemIdentifier": "a"}]},)),
         replace(WORK, entries={"SendMessageBatch": 39}),
+        replace(WORK, requests={}, entries={}),
+        replace(WORK, entries={"SendMessageBatch": 40, "PutItem": 1}),
     ],
 )
 def test_decide_when_head_does_other_work_is_inconclusive_however_slow(other: Work) -> None:
