@@ -64,7 +64,7 @@ class AccountGroup:
             return
         if not sys.stdin.isatty():
             raise UsageError("nobody can be asked here: standard input is no terminal", hint="--yes answers beforehand")
-        if not typer.confirm(question):
+        if not typer.confirm(question, err=True):
             raise UsageError("nothing was made or removed")
 
 

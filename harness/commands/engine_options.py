@@ -19,6 +19,7 @@ from harness.commands.options import (
     Require,
     StallTimeout,
     chaos_rules,
+    err,
     out,
     parse_parameters,
 )
@@ -46,7 +47,7 @@ class EngineOptions:
     def choose(self, *, billed_too: bool = False) -> ChosenEngine:
         """Return the engine to start; raises UsageError for one that there is not, for rules it does not know, and for
         one that is billed where the command is not made for that."""
-        from harness.engines.registry import check_capacity, kind_of
+        from harness.engines.registry import check_capacity, check_profile, kind_of
 
         kind = kind_of(self.engine)
         if kind.billed and not billed_too:
@@ -56,6 +57,7 @@ class EngineOptions:
             )
         rules = chaos_rules(self.chaos, self.engine)
         check_capacity(self.engine, self.capacity)
+        check_profile(self.engine, self.profile)
         return ChosenEngine(self, kind, rules)
 
 
@@ -108,6 +110,10 @@ class ExperimentOptions:
 
         objectives = parse_objectives(self.require or [], names_of(kind), "--require")
         return Setting(parse_parameters(self.param), self.stall_timeout, objectives=objectives)
+
+    def say(self, text: str) -> None:
+        """Say what must be known before the experiment begins: beside the result where that is JSON."""
+        (err if self.as_json else out).print(text, highlight=False, soft_wrap=True, markup=False)
 
     def reporter(self) -> Reporter:
         """Return what tells of the experiment: nothing where its result is to be JSON."""

@@ -136,7 +136,7 @@ def load(
     if chosen.kind.data_here:
         refuse_if_too_many(rows_of(spec), "the load")
     rows, reporter = rows_of(spec), options.reporter()
-    account = aws.agree(chosen.kind, rows, rows * CORPUS_ROW_BYTES, experiment.setting.parameters, reporter.say)
+    account = aws.agree(chosen.kind, rows, rows * CORPUS_ROW_BYTES, experiment.setting.parameters, options.say)
     folder = new_run_folder(options.out_dir)
     with chosen.started(folder, account) as engine:
         finished = conduct(experiment, engine, folder, reporter)

@@ -106,7 +106,7 @@ def run(
         uploaded = own_input(file, setting, reporter, room_here=room_here)
     else:
         uploaded = generated_input(spec, setting, reporter, room_here=room_here)
-    account = aws.agree(chosen.kind, uploaded.rows, uploaded.path.stat().st_size, setting.parameters, reporter.say)
+    account = aws.agree(chosen.kind, uploaded.rows, uploaded.path.stat().st_size, setting.parameters, options.say)
     experiment = UploadExperiment(uploaded, setting, baseline=baseline and not chosen.kind.billed)
     folder = new_run_folder(options.out_dir)
     with chosen.started(folder, account) as engine:
@@ -164,7 +164,7 @@ def deploy(
     With --data the table's items, the queues' messages and the position in the table's stream outlive the command. Not
     kept: uploaded and quarantined objects, logs, and objects whose cleaning had not ended: upload those again.
     """
-    from harness.engines.registry import create, outlives_its_command
+    from harness.engines.registry import check_data, create, outlives_its_command
     from harness.experiments.lifecycle import STACK, TEMPLATE
     from harness.experiments.result_lines import print_chaos
     from harness.session import remember
@@ -175,6 +175,7 @@ def deploy(
     parameters, chosen = parse_parameters(param), on.choose(billed_too=True)
     if once and not outlives_its_command(on.engine):
         raise UsageError(f"--once: the functions of engine {on.engine} end with this command", hint="leave --once out")
+    check_data(on.engine, data)
     account = aws.agree(chosen.kind, _ROWS_TOLD, _ROWS_TOLD * CORPUS_ROW_BYTES, parameters, say)
     with create(
         on.engine,

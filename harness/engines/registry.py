@@ -95,15 +95,10 @@ def create(
     """
     kind = kind_of(name)
     check_capacity(name, capacity)
-    if data is not None and not kind.keeps_data:
-        raise UsageError(f"--data {data}: engine {name} keeps its data itself", hint="leave --data out")
+    check_data(name, data)
     if chaos is not None and not kind.injects_faults:
         raise no_chaos(name)
-    if profile != "local" and not kind.profiles:
-        raise UsageError(
-            f"--profile {profile}: engine {name} runs functions with {_OWNERS[name]} own concurrency",
-            hint="leave --profile out, or choose --engine embedded or localstack-data",
-        )
+    check_profile(name, profile)
     if name == "embedded":
         from harness.engines.embedded import EmbeddedEngine
 
@@ -121,6 +116,21 @@ def create(
     from harness.engines.localstack import LocalStackDataEngine
 
     return LocalStackDataEngine(profile=profile, logs=logs)
+
+
+def check_data(engine: str, data: Path | None) -> None:
+    """Raise UsageError for a folder of data where the engine has no use for one."""
+    if data is not None and not kind_of(engine).keeps_data:
+        raise UsageError(f"--data {data}: engine {engine} keeps its data itself", hint="leave --data out")
+
+
+def check_profile(engine: str, profile: str) -> None:
+    """Raise UsageError for a concurrency profile that the engine's functions do not follow."""
+    if profile != "local" and not kind_of(engine).profiles:
+        raise UsageError(
+            f"--profile {profile}: engine {engine} runs functions with {_OWNERS[engine]} own concurrency",
+            hint="leave --profile out, or choose --engine embedded or localstack-data",
+        )
 
 
 def check_capacity(engine: str, capacity: str) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import docker
 import pytest
 
+from harness.load.locust_process import free_port
 from tests.docker.conftest import ENVIRONMENT, ROOT, Project
 
 pytestmark = pytest.mark.usefixtures("docker_answers")
@@ -21,14 +23,14 @@ REGION = "us-east-1"
 
 
 @pytest.fixture(scope="module")
-def localstack(docker_answers: None) -> Iterator[None]:
+def localstack(docker_answers: None) -> Iterator[Project]:
     """LocalStack alone: nothing is deployed to it by compose."""
     project = Project("harness-test-aws", ("docker-compose.yml",))
     project.compose("--profile", "functions", "down", "-v", "--remove-orphans")
     started = project.compose("up", "-d", "--wait", "localstack")
     try:
         assert started.returncode == 0, started.stdout[-3000:]
-        yield
+        yield project
     finally:
         project.compose("--profile", "functions", "down", "-v", "--remove-orphans")
 
@@ -72,7 +74,7 @@ def harness(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_run_accounts_for_every_row_as_a_local_run_does_and_leaves_nothing(localstack: None, tmp_path: Path) -> None:
+def test_run_accounts_for_every_row_as_a_local_run_does_and_leaves_nothing(localstack: Project, tmp_path: Path) -> None:
     rows = ("--rows", "2000", "--poison", "0.005", "-p", "RetryDelaySeconds=1", "--no-baseline")
     code, output = harness("run", "--engine", "aws", "--yes", *rows, "--out", str(tmp_path / "aws"))
     assert code == 0 and "audit      conserved: 2,000 in" in output, output
@@ -85,7 +87,7 @@ def test_run_accounts_for_every_row_as_a_local_run_does_and_leaves_nothing(local
 
 
 def test_load_uploads_by_locust_with_the_accounts_credentials_and_leaves_nothing(
-    localstack: None, tmp_path: Path
+    localstack: Project, tmp_path: Path
 ) -> None:
     given = ("--seconds", "8", "--rate", "100", "--processes", "1", "--out", str(tmp_path))
     code, output = harness("bench", "load", "--engine", "aws", "--yes", *given)
@@ -93,7 +95,36 @@ def test_load_uploads_by_locust_with_the_accounts_credentials_and_leaves_nothing
     assert left() == []
 
 
-def test_deploy_that_is_to_stay_is_found_by_doctor_and_removed(localstack: None) -> None:
+def test_load_with_locust_workers_on_other_hosts_uploads_every_file_and_leaves_nothing(
+    localstack: Project, tmp_path: Path
+) -> None:
+    docker_client = docker.from_env()
+    try:
+        network = docker_client.networks.get(f"{localstack.name}_default")
+        master = network.attrs["IPAM"]["Config"][0]["Gateway"]
+    finally:
+        docker_client.close()
+    port = str(free_port(master))
+    built = localstack.compose("build", "locust")
+    assert built.returncode == 0, built.stdout[-3000:]
+    # Containers with network namespaces of their own, which know the master by its address alone.
+    run = ("run", "--rm", "--no-deps", "-T", "-e", "AWS_ENDPOINT_URL=http://localstack:4566", "locust")
+    workers = [localstack.start(*run, "--worker", "--master-host", master, "--master-port", port) for _ in range(2)]
+    try:
+        given = ("--seconds", "8", "--rate", "100", "--workers", "2", "--out", str(tmp_path))
+        address = ("--master-bind-host", master, "--master-bind-port", port)
+        code, output = harness("bench", "load", "--engine", "aws", "--yes", *given, *address)
+        assert code == 0 and "audit      conserved" in output, output
+        said = [worker.communicate(timeout=60)[0] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+    assert all(worker.returncode == 0 for worker in workers), said
+    assert left() == []
+
+
+def test_deploy_that_is_to_stay_is_found_by_doctor_and_removed(localstack: Project) -> None:
     code, output = harness("deploy", "--engine", "aws", "--yes", "--once")
     assert code == 0 and "doctor --engine aws --remove" in output, output
     code, output = harness("dlq", "list", "--engine", "aws")

@@ -44,7 +44,8 @@ def test_agree_asks_and_takes_no_for_an_answer(account: FakeAccount, monkeypatch
     asked: list[str] = []
     answers = iter([True, False])
 
-    def confirm(question: str) -> bool:
+    def confirm(question: str, *, err: bool) -> bool:
+        assert err, "the question must not be in the middle of a result"
         asked.append(question)
         return next(answers)
 
