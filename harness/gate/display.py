@@ -61,7 +61,7 @@ class GateProgress:
             return
         last = done[-1].planned
         seconds = {t.planned.side: t.seconds for t in done if t.planned.pair == last.pair}
-        if last.pair and len(seconds) == len(Side) and (planned is None or last.pair != planned.pair):
+        if last.pair and len(seconds) == len(Side):
             self._console.print(
                 f"  pair {last.pair}  base {seconds[Side.BASE]:.1f} s  head {seconds[Side.HEAD]:.1f} s  "
                 f"remaining {clock(left)}",
