@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote_plus
 
 import boto3
@@ -78,6 +78,9 @@ class S3Object:
                 **self.selector,
             )
             if "ContentRange" in answer:
+                whole = answer["ContentRange"].rpartition("/")[2]
+                if whole != str(self.size):
+                    raise CleanError(f"the object has {whole} bytes, its notification says {self.size}")
                 block = answer["Body"].read()
                 if len(block) != last + 1 - position:
                     raise CleanError(f"{len(block)} bytes of {last + 1 - position} were read at {position}")
@@ -112,8 +115,17 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"rows": sum(w.rows_in for w in works), "quarantined": sum(w.rows_quarantined for w in works)}
 
 
-def _named_objects(event: Any) -> list[tuple[str, str, str]]:
-    """Return bucket, key and version ("" where unknown) of every object that an S3 event names.
+class _Named(NamedTuple):
+    """An object as an event names it; `version` is "" and `size` None where it does not say."""
+
+    bucket: str
+    key: str
+    version: str
+    size: int | None
+
+
+def _named_objects(event: Any) -> list[_Named]:
+    """Return every object that an S3 event names.
 
     Raises EventError saying what was given instead, without its contents.
     """
@@ -125,7 +137,9 @@ def _named_objects(event: Any) -> list[tuple[str, str, str]]:
     for number, record in enumerate(records):
         try:
             bucket, found = record["s3"]["bucket"]["name"], record["s3"]["object"]
-            named.append((bucket, unquote_plus(found["key"]), found.get("versionId") or ""))
+            size = found.get("size")
+            version = found.get("versionId") or ""
+            named.append(_Named(bucket, unquote_plus(found["key"]), version, size if isinstance(size, int) else None))
         except (KeyError, TypeError, AttributeError) as error:
             raise EventError(
                 f"record {number} of the event names no object of Amazon S3: {type(error).__name__} {error}"
@@ -133,9 +147,13 @@ def _named_objects(event: Any) -> list[tuple[str, str, str]]:
     return named
 
 
-def _locate(named_object: tuple[str, str, str]) -> S3Object:
-    bucket, key, version = named_object
+def _locate(named_object: _Named) -> S3Object:
+    """Return the object's size and how to read this version of it. A version's size does not change, so where the event
+    tells both, S3 need not be asked."""
+    bucket, key, version, size = named_object
     named = {"VersionId": version} if version and version != "null" else {}
+    if named and size:
+        return S3Object(Source(bucket, key, version), size, named)
     head = _s3().head_object(Bucket=bucket, Key=key, **named)
     etag = head["ETag"].strip('"')
     # Without versions the entity tag is the version, and reading must fail when the object was replaced.

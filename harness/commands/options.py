@@ -81,11 +81,15 @@ def parse_parameters(given: list[str] | None) -> dict[str, str]:
     return parameters
 
 
+_LOOK_SECONDS = 0.5
+
+
 def wait_for_interrupt() -> None:
     """Return when the user presses Ctrl-C."""
     out.print("\nup until Ctrl-C")
     try:
         while True:
-            time.sleep(3600)
+            # A signal that comes just before the call does not end it, so it must end soon by itself.
+            time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
         out.print("stopping")

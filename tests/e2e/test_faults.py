@@ -50,6 +50,29 @@ effect = "partial"
 probability = 0.1
 """
 
+CHAOS_OF_STREAM = """
+[[rule]]
+service = "dynamodbstreams"
+operation = "GetRecords"
+effect = "error"
+code = "InternalServerError"
+probability = 0.2
+
+[[rule]]
+service = "dynamodbstreams"
+operation = "GetRecords"
+effect = "error"
+code = "ExpiredIteratorException"
+probability = 0.1
+
+[[rule]]
+service = "dynamodbstreams"
+operation = "GetRecords"
+effect = "drop"
+when = "after"
+probability = 0.1
+"""
+
 
 def run_with(rules: str, folder: Path) -> UploadRun:
     """Run the main job under chaos."""
@@ -89,7 +112,7 @@ def test_run_when_rows_are_poisoned_in_every_way_ends_with_each_in_its_place(
     assert len(shown) == sum(report.dead_letters["process"].values())
 
 
-@pytest.mark.parametrize("function", ["insert", "process", "update"])
+@pytest.mark.parametrize("function", ["insert", "capture", "process", "update"])
 def test_run_when_a_worker_is_killed_mid_batch_loses_nothing(
     engine: EmbeddedEngine, tmp_path: Path, function: str
 ) -> None:
@@ -133,6 +156,13 @@ def test_run_when_answers_are_lost_and_queues_slow_and_batches_cut_updates_every
     # A batch that was sent and whose answer was lost is sent again, and the next stage has its rows twice.
     assert any(totals[stage].rows_ok > finished.audit.updated for stage in ("insert", "process", "update"))
     assert finished.audit.updated == finished.audit.items_in_table
+
+
+def test_run_when_reads_of_the_stream_fail_or_lose_their_answers_captures_every_row(tmp_path: Path) -> None:
+    finished = run_with(CHAOS_OF_STREAM, tmp_path)
+    assert all(count > 2 for count in injected(finished)), injected(finished)
+    assert (finished.audit.conserved, finished.audit.as_expected) == (True, True), finished.audit.findings
+    assert finished.observed.totals["capture"].rows_ok >= finished.audit.updated
 
 
 def test_command_when_run_under_chaos_tells_what_was_injected(tmp_path: Path) -> None:

@@ -12,23 +12,17 @@ import orjson
 
 from harness.data_plane.tables.capacity import Ledger
 from harness.data_plane.tables.catalog import Catalog, HeldTable
-from harness.data_plane.tables.frames import EXPIRE, INSERT, MODIFY, Frame
-from harness.data_plane.tables.keys import key_json
 from harness.data_plane.tables.shards import Shard, Stream
 from harness.data_plane.tables.store import Clock
+from harness.data_plane.tables.stream_records import RecordWriter
 
 ITERATOR_MS = 15 * 60 * 1000
 """An iterator expires 15 minutes after it was returned."""
 MAX_RECORDS = 1000
-MAX_BYTES = 1024 * 1024
-"""GetRecords returns up to 1,000 records or 1 MB, whichever comes first."""
 MAX_PAGE = 100
 """Streams, or shards, of one answer."""
 _CONSTRAINT = "failed to satisfy constraint"
-_FIRST_READ = 256 * 1024
 _TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
-_NAMES = {INSERT: b"INSERT", MODIFY: b"MODIFY"}
-_SERVICE = b',"userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"}'
 
 Scope = tuple[str, str]
 
@@ -237,67 +231,11 @@ class Streams:
         if position < end and not log.starts_frame(position):
             raise _invalid("Invalid ShardIterator")
         self._ledger.count_stream_read(held.key)
-        write = RecordWriter(held, stream, shard, scope[1])
-        records: list[bytes] = []
-        size = 0
-        for at, frame in log.frames_from(position, _FIRST_READ):
-            if at >= end or len(records) == limit:
-                break
-            record = write.record(at, frame)
-            if records and size + len(record) > MAX_BYTES:
-                break
-            records.append(record)
-            size += len(record)
-            position = at + frame.length
+        records, position = RecordWriter(held, stream, shard, scope[1]).read(log, position, end, limit)
         answer = b'{"Records":[%b]' % b",".join(records)
         if shard.end is None or position < end:
             answer += b',"NextShardIterator":"%b"' % self._iterator(arn, shard, position).encode()
         return answer + b"}"
-
-
-class RecordWriter:
-    """Writes the frames of one shard as stream records."""
-
-    def __init__(self, held: HeldTable, stream: Stream, shard: Shard, region: str) -> None:
-        self._store = held.store
-        self._schema = held.schema
-        self._shard = shard
-        self._new = stream.view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
-        self._old = stream.view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
-        self._event_id = f"{shard.number:08x}{hashlib.blake2b(stream.label.encode(), digest_size=6).hexdigest()}"
-        self._middle = f'","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"{region}"'.encode()
-        self._end = f',"StreamViewType":"{stream.view}"}}'.encode()
-        names = len(self._schema.pk.encode()) + len((self._schema.sk or "").encode())
-        self._names = names
-
-    def record(self, offset: int, frame: Frame) -> bytes:
-        """Return the record of the frame at `offset` as JSON."""
-        # The key's own bytes stand for its size: exact for strings and binary values, within a few for numbers.
-        size = self._names + len(frame.pk) + len(frame.sk)
-        images = b""
-        if self._new and frame.image:
-            images = b',"NewImage":' + frame.image
-            size += frame.size
-        if self._old and frame.previous:
-            old = self._store.version_at(frame.previous)
-            images += b',"OldImage":' + old.image
-            size += old.size
-        return (
-            b'{"eventID":"%b%012x","eventName":"%b%b%b,"dynamodb":{"ApproximateCreationDateTime":%d,"Keys":%b%b,'
-            b'"SequenceNumber":"%b","SizeBytes":%d%b}'
-        ) % (
-            self._event_id.encode(),
-            offset,
-            _NAMES.get(frame.kind, b"REMOVE"),
-            self._middle,
-            _SERVICE if frame.kind == EXPIRE else b"",
-            frame.time_ms // 1000,
-            key_json(self._schema, frame.pk, frame.sk),
-            images,
-            self._shard.sequence_number(offset).encode(),
-            size,
-            self._end,
-        )
 
 
 def _shard_not_found() -> StreamError:
