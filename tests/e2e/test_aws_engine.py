@@ -17,6 +17,7 @@ from harness.engines.aws import Account, AccountOptions, AwsEngine
 from harness.engines.embedded.processes import start_data_services
 from harness.errors import EngineError
 from tests.contract.support import eventually
+from tests.processes import heed_interrupts
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "handlers" / "template.yaml"
@@ -77,6 +78,7 @@ class Cloud:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=heed_interrupts,  # noqa: PLW1509  no threads here
         )
 
     def done(self, *arguments: str) -> tuple[int, str]:
