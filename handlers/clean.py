@@ -116,12 +116,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 class _Named(NamedTuple):
-    """An object as an event names it; `version` is "" and `size` None where it does not say."""
+    """An object as an event names it; `version` is "" and `size` 0 where it does not say."""
 
     bucket: str
     key: str
     version: str
-    size: int | None
+    size: int
 
 
 def _named_objects(event: Any) -> list[_Named]:
@@ -139,7 +139,8 @@ def _named_objects(event: Any) -> list[_Named]:
             bucket, found = record["s3"]["bucket"]["name"], record["s3"]["object"]
             size = found.get("size")
             version = found.get("versionId") or ""
-            named.append(_Named(bucket, unquote_plus(found["key"]), version, size if isinstance(size, int) else None))
+            told = size if isinstance(size, int) and size > 0 else 0
+            named.append(_Named(bucket, unquote_plus(found["key"]), version, told))
         except (KeyError, TypeError, AttributeError) as error:
             raise EventError(
                 f"record {number} of the event names no object of Amazon S3: {type(error).__name__} {error}"

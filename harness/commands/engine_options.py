@@ -19,9 +19,9 @@ from harness.commands.options import (
     Require,
     StallTimeout,
     chaos_rules,
-    err,
     out,
     parse_parameters,
+    say,
 )
 from harness.errors import UsageError
 
@@ -113,7 +113,7 @@ class ExperimentOptions:
 
     def say(self, text: str) -> None:
         """Say what must be known before the experiment begins: beside the result where that is JSON."""
-        (err if self.as_json else out).print(text, highlight=False, soft_wrap=True, markup=False)
+        say(text, aside=self.as_json)
 
     def reporter(self) -> Reporter:
         """Return what tells of the experiment: nothing where its result is to be JSON."""

@@ -81,6 +81,11 @@ def parse_parameters(given: list[str] | None) -> dict[str, str]:
     return parameters
 
 
+def say(text: str, *, aside: bool = False) -> None:
+    """Print a line as it is; `aside` to standard error, where standard output is a result."""
+    (err if aside else out).print(text, highlight=False, soft_wrap=True, markup=False)
+
+
 _LOOK_SECONDS = 0.5
 
 

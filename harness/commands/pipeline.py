@@ -22,6 +22,7 @@ from harness.commands.options import (
     Seed,
     out,
     parse_parameters,
+    say,
     wait_for_interrupt,
 )
 from harness.commands.outcome import end_with
@@ -169,9 +170,6 @@ def deploy(
     from harness.experiments.result_lines import print_chaos
     from harness.session import remember
 
-    def say(text: str) -> None:
-        out.print(text, highlight=False, soft_wrap=True, markup=False)
-
     parameters, chosen = parse_parameters(param), on.choose(billed_too=True)
     if once and not outlives_its_command(on.engine):
         raise UsageError(f"--once: the functions of engine {on.engine} end with this command", hint="leave --once out")
@@ -224,7 +222,7 @@ def doctor(
     from harness.doctor.checks import Status, examine
 
     if engine == "aws":
-        if not examine_account(group, remove=remove, say=lambda text: out.print(text, highlight=False, markup=False)):
+        if not examine_account(group, remove=remove, say=say):
             raise typer.Exit(ExitCode.ENVIRONMENT)
         return
     if engine is not None:

@@ -9,11 +9,15 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.engines import packaging
+from harness.engines.base import Deployment
 from harness.engines.clients import Clients
 from harness.errors import EngineError
 
 CODE_PARAMETERS = ("CodeBucket", "CodeKey")
 """Template parameters that say where the deployment package lies, filled in by `deploy`."""
+
+DELETED_KEYS = 1000
+"""Most keys of one DeleteObjects (S3 API reference)."""
 
 HANDLERS = Path(__file__).resolve().parents[2] / "handlers"
 """The pipeline's functions."""
@@ -61,6 +65,38 @@ def create_stack(
     except (ClientError, BotoCoreError) as error:
         raise EngineError(f"stack {name} was not created: {error}", hint=_why(cloudformation, name)) from error
     return outputs_of(stack)
+
+
+def describe_stack(clients: Clients, name: str) -> dict[str, Any] | None:
+    """Return a stack as CloudFormation describes it, None where there is none; raises botocore's errors."""
+    try:
+        return dict(clients.get("cloudformation").describe_stacks(StackName=name)["Stacks"][0])
+    except ClientError as error:
+        # CloudFormation has no code of its own for it (API reference, DescribeStacks: ValidationError).
+        if "does not exist" in str(error):
+            return None
+        raise
+
+
+def deployment_of(stack: Mapping[str, Any], name: str) -> Deployment:
+    """Return a described stack as a deployment."""
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])}
+    return Deployment(name, outputs_of(stack), parameters)
+
+
+def empty_bucket(clients: Clients, bucket: str) -> None:
+    """Delete every object of a bucket, with all versions and markers; raises EngineError for one that is refused, and
+    botocore's errors."""
+    s3 = clients.get("s3")
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        found = page.get("Versions", []) + page.get("DeleteMarkers", [])
+        keys = [{"Key": o["Key"], "VersionId": o["VersionId"]} for o in found]
+        for start in range(0, len(keys), DELETED_KEYS):
+            some = keys[start : start + DELETED_KEYS]
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
+            for refused in answer.get("Errors", []):
+                # An HTTP 200 may hold them.
+                raise EngineError(f"object {refused.get('Key')}: {refused.get('Code')} {refused.get('Message')}")
 
 
 def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:

@@ -166,8 +166,7 @@ class AwsEngine:
         teardown = Teardown(self._account.clients, pause=self._poll)
         try:
             while self._stacks:
-                if self._is_ours(self._stacks[-1]):
-                    teardown.stack(self._stacks[-1])
+                teardown.stack(self._stacks[-1], {"Key": TAG, "Value": self._deployment})
                 self._stacks.pop()
             while self._buckets:
                 teardown.resources([Resource("AWS::S3::Bucket", self._buckets[-1])])
@@ -177,23 +176,13 @@ class AwsEngine:
             raise EngineError(f"interrupted while taking down, left in the account: {left}", hint=_HINT) from None
         _raise_for(teardown)
 
-    def _is_ours(self, stack_name: str) -> bool:
-        """Return whether a stack carries this deployment's tag: another may have been made under its name meanwhile."""
-        try:
-            stack = self.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return False
-            raise EngineError(f"stack {stack_name} cannot be looked for: {error}", hint=_HINT) from error
-        return {"Key": TAG, "Value": self._deployment} in stack.get("Tags", [])
-
     def _refuse_existing(self, stack_name: str) -> None:
         try:
-            self.client("cloudformation").describe_stacks(StackName=stack_name)
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return
+            there = stacks.describe_stack(self._account.clients, stack_name)
+        except (BotoCoreError, ClientError) as error:
             raise EngineError(f"stack {stack_name} cannot be looked for: {error}", hint=_POLICY) from error
+        if there is None:
+            return
         raise EngineError(
             f"stack {stack_name} is in {self._account.region} already, and is left alone",
             hint="`harness doctor --engine aws` says whether it is this project's, and removes it with --remove",
@@ -241,14 +230,14 @@ class AwsEngine:
 def deployed(account: Account, stack_name: str) -> Deployment:
     """Return the stack that is there; raises EngineError where it is not."""
     try:
-        stack = account.clients.get("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
+        stack = stacks.describe_stack(account.clients, stack_name)
     except (BotoCoreError, ClientError) as error:
+        raise EngineError(f"stack {stack_name} cannot be looked for: {error}", hint=_POLICY) from error
+    if stack is None:
         raise EngineError(
-            f"stack {stack_name} was not found in {account.region}: {error}",
-            hint="`harness deploy --engine aws --once`",
-        ) from error
-    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])}
-    return Deployment(stack_name, stacks.outputs_of(stack), parameters)
+            f"stack {stack_name} was not found in {account.region}", hint="`harness deploy --engine aws --once`"
+        )
+    return stacks.deployment_of(stack, stack_name)
 
 
 _POLICY = "docs/aws.md has the policy that is needed"

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.engines.clients import Clients
+from harness.engines.stacks import describe_stack, empty_bucket
+from harness.errors import EngineError
 
 DELETE_SECONDS = 900.0
 """A stack with functions takes a minute or two; a bucket of many versions longer."""
 
 _POLL_SECONDS = 2.0
-_KEYS = 1000
-"""Most keys of one DeleteObjects (S3 API reference)."""
 
 _GONE = (
     "NoSuchBucket",
@@ -43,10 +43,6 @@ class Resource:
         return f"{self.kind.removeprefix('AWS::')} {self.name}"
 
 
-class NotRemoved(Exception):
-    """Something is still there; the message says why."""
-
-
 class Teardown:
     """Removes stacks and resources; every step is tried, whatever became of those before.
 
@@ -58,9 +54,16 @@ class Teardown:
         self._seconds, self._pause = seconds, pause
         self.left: dict[Resource, str] = {}
 
-    def stack(self, name: str) -> None:
-        """Remove a stack and everything that it made or is left of it; a stack that is not there is none to remove."""
+    def stack(self, name: str, tag: Mapping[str, str] | None = None) -> None:
+        """Remove a stack and everything that it made or is left of it; a stack that is not there is none to remove.
+
+        With a `tag` (Key and Value) only where the stack carries it: another may have its name by now.
+        """
         stack = Resource("AWS::CloudFormation::Stack", name)
+        if tag is not None:
+            there = self._attempt(stack, lambda: describe_stack(self._clients, name))
+            if there is None or tag not in there.get("Tags", []):
+                return
         made = self._attempt(stack, lambda: list(self._resources(name))) or []
         self._attempt(stack, lambda: self._delete_stack(name))
         self.resources([r for r in made if r.kind in _REMOVERS])
@@ -73,7 +76,7 @@ class Teardown:
     def _attempt(self, resource: Resource, step: Callable[[], Any]) -> Any:
         try:
             done = step()
-        except (BotoCoreError, ClientError, NotRemoved) as error:
+        except (BotoCoreError, ClientError, EngineError) as error:
             if isinstance(error, ClientError) and _is_gone(error):
                 self.left.pop(resource, None)
                 return None
@@ -97,29 +100,18 @@ class Teardown:
         cloudformation.delete_stack(StackName=name)
 
         def gone() -> bool:
-            try:
-                stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-            except ClientError as error:
-                if "does not exist" in str(error):
-                    return True
-                raise
+            stack = describe_stack(self._clients, name)
+            if stack is None:
+                return True
             if stack["StackStatus"] == "DELETE_FAILED":
-                raise NotRemoved(f"CloudFormation cannot delete it: {stack.get('StackStatusReason', '')}")
+                raise EngineError(f"CloudFormation cannot delete it: {stack.get('StackStatusReason', '')}")
             return bool(stack["StackStatus"] == "DELETE_COMPLETE")
 
         self._wait(gone, "its deletion")
 
     def _bucket(self, name: str) -> None:
-        s3 = self._clients.get("s3")
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
-            found = page.get("Versions", []) + page.get("DeleteMarkers", [])
-            keys = [{"Key": o["Key"], "VersionId": o["VersionId"]} for o in found]
-            for start in range(0, len(keys), _KEYS):
-                answer = s3.delete_objects(Bucket=name, Delete={"Objects": keys[start : start + _KEYS], "Quiet": True})
-                for refused in answer.get("Errors", []):
-                    # An HTTP 200 may hold them.
-                    raise NotRemoved(f"object {refused.get('Key')}: {refused.get('Code')} {refused.get('Message')}")
-        s3.delete_bucket(Bucket=name)
+        empty_bucket(self._clients, name)
+        self._clients.get("s3").delete_bucket(Bucket=name)
 
     def _table(self, name: str) -> None:
         dynamodb = self._clients.get("dynamodb")
@@ -151,7 +143,7 @@ class Teardown:
         deadline = time.monotonic() + self._seconds
         while not over():
             if time.monotonic() > deadline:
-                raise NotRemoved(f"{what} took longer than {self._seconds:g} s")
+                raise EngineError(f"{what} took longer than {self._seconds:g} s")
             time.sleep(self._pause)
 
 

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError
-
 from harness.engines import stacks
 from harness.engines.base import Activity, Deployment, Endpoints, EngineReport
 from harness.engines.clients import Clients
@@ -189,15 +187,14 @@ class LocalStackEngine:
         there = self._describe(stack_name)
         if there is None:
             raise EngineError(f"stack {stack_name} is not deployed", hint="`harness deploy --engine localstack --once`")
-        parameters = {p["ParameterKey"]: p["ParameterValue"] for p in there.get("Parameters", [])}
-        return Deployment(stack_name, stacks.outputs_of(there), parameters)
+        return stacks.deployment_of(there, stack_name)
 
     def remove(self, stack_name: str) -> None:
         """Empty the stack's buckets and remove it with its data; raises EngineError if it does not go."""
         cloudformation = self.client("cloudformation")
         for resource in cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]:
             if resource["ResourceType"] == "AWS::S3::Bucket":
-                self._empty(resource["PhysicalResourceId"])
+                stacks.empty_bucket(self._clients, resource["PhysicalResourceId"])
         cloudformation.delete_stack(StackName=stack_name)
         deadline = time.monotonic() + DEPLOY_SECONDS
         while there := self._describe(stack_name):
@@ -287,20 +284,7 @@ class LocalStackEngine:
             return dict(json.load(answer))
 
     def _describe(self, stack_name: str) -> dict[str, Any] | None:
-        try:
-            return dict(self.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0])
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return None
-            raise
-
-    def _empty(self, bucket: str) -> None:
-        s3 = self.client("s3")
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-            found = page.get("Versions", []) + page.get("DeleteMarkers", [])
-            if found:
-                objects = [{"Key": o["Key"], "VersionId": o["VersionId"]} for o in found]
-                s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        return stacks.describe_stack(self._clients, stack_name)
 
 
 def _mappings() -> int:

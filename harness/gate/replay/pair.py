@@ -15,7 +15,7 @@ from harness.gate.replay.process import Pass, Steps, WorkerProcess
 from harness.gate.replay.trace import Trace
 
 ROUNDS = 36
-"""Turns of each version in a pair. With it and 16 pairs the gate's rates are as docs/benchmarking.md has them."""
+"""Turns of each version in a pair. With it and 28 pairs the gate's rates are as docs/benchmarking.md has them."""
 
 _WARM_UP_ROUNDS = 2
 

@@ -28,7 +28,7 @@ BATCHED_ROWS = 400
 """Rows that travel in record batches: one or two events of each stage."""
 
 CLEAN_ROWS = 2_000
-"""Rows of the object that clean is given: enough for its rows to count beside its three calls of S3."""
+"""Rows of the object that clean is given: enough for its rows to count beside its calls of S3."""
 
 SINGLE_ROWS = 50
 """Rows that travel one a message, as in the published design: five events of each queue."""

@@ -107,6 +107,7 @@ def test_object_whose_version_and_size_the_event_tells_is_read_without_asking_fo
         ({"versionId": "v1"}, "v1"),
         ({"versionId": "v1", "size": "10"}, "v1"),
         ({"versionId": "v1", "size": 0}, "v1"),
+        ({"versionId": "v1", "size": -1}, "v1"),
     ],
 )
 def test_object_of_which_the_event_does_not_tell_both_is_asked_for(

@@ -166,3 +166,11 @@ def test_what_aws_does_not_tell_is_none(world: World) -> None:
     assert (engine.activity(), engine.consumption(), engine.billed_requests()) == (None, None, None)
     assert not engine.live_counts and engine.report().capacity == "aws"
     assert (dict(engine.processes), dict(engine.mark), list(engine.log_files())) == ({}, {}, [])
+
+
+def test_stop_when_the_stack_cannot_be_looked_for_takes_the_package_down_all_the_same(world: World) -> None:
+    world.deploy()
+    world.clients.script("cloudformation", describe_stacks=[refusal("Throttling")])
+    with pytest.raises(EngineError, match=r"left in the account: CloudFormation::Stack ingestion: .*Throttling"):
+        world.engine.stop()
+    assert "delete_stack" not in world.clients.names() and "delete_bucket" in world.clients.names()
